@@ -1,0 +1,172 @@
+/*
+ * Spate: a replicated log for a service's state.
+ *
+ * A program fills in struct spate_options, opens a core, gives it a state machine, and either
+ * drives it from its own loop (spate_poll) or lets it run on threads of its own (spate_start).
+ * Commands are proposed through ports; each outcome says whether the command took effect.
+ * examples/counter.c is a complete program.
+ */
+#ifndef SPATE_SPATE_H
+#define SPATE_SPATE_H
+
+#include "spate/error.h"
+#include "spate/fsm.h"
+#include "spate/port.h"
+#include "spate/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SPATE_API __attribute__((visibility("default")))
+
+enum spate_transport {
+    SPATE_TRANSPORT_AUTO = 0, /* DPDK when a device is configured and starts, else sockets. */
+    SPATE_TRANSPORT_SOCKET = 1,
+    SPATE_TRANSPORT_DPDK = 2,
+};
+
+enum spate_poll_mode {
+    SPATE_POLL_ADAPTIVE = 0, /* Spin for a while, then block. Near zero CPU when idle. */
+    SPATE_POLL_BUSY = 1,     /* Spin, yielding when idle. Lowest latency. */
+};
+
+enum spate_insecure {
+    SPATE_INSECURE_REFUSED = 0,
+    SPATE_INSECURE_LOCAL = 1, /* Unsealed frames over loopback and shared memory only. */
+    SPATE_INSECURE_ANY = 2,   /* Unsealed frames to any address: for measuring. */
+};
+
+struct spate_member_options {
+    spate_node_id id;    /* 1 or more, unique, for ever. */
+    const char *address; /* "127.0.0.1:7209", "[::1]:7209": numeric, UDP. */
+};
+
+/* Zero means the default everywhere, so that a designated initializer shows what differs. */
+struct spate_options {
+    spate_node_id id;                           /* This core: one of the members. */
+    const struct spate_member_options *members; /* All voters, this core included. Copied. */
+    uint32_t member_count;                      /* Odd. */
+    uint8_t cluster_id[16];                     /* The same on all members. */
+
+    const char *listen; /* Where to bind; NULL: the member's own address. */
+    enum spate_transport transport;
+    enum spate_poll_mode poll;
+    enum spate_insecure insecure_peers;
+    enum spate_durability durability;
+    const char *directory; /* For durability disk; made when absent. */
+
+    uint32_t frame_bytes_max;         /* UDP payload; 0: 1472, or 60000 when all is loopback. */
+    uint64_t log_budget_bytes;        /* 0: 256 MiB */
+    uint64_t election_timeout_ns_min; /* 0: 300 ms */
+    uint64_t election_timeout_ns_max; /* 0: 600 ms */
+    uint64_t heartbeat_ns;            /* 0: 50 ms */
+    uint64_t spin_ns;                 /* Adaptive: how long to spin before blocking. 0: 50 us */
+    uint64_t store_bytes_max;         /* Size of the LMDB map. 0: 1 TiB, sparse. */
+    int cpu;                          /* Pin the node's thread; 0: no; n: CPU n-1. */
+    bool apply_is_threaded;           /* Apply on a thread of its own, not on the node's. */
+
+    struct spate_fsm *fsm; /* Outlives the core. */
+};
+
+struct spate;
+
+/*
+ * Opens a core: binds its address, opens or founds its store, recovers. Nothing runs yet.
+ *
+ * Memory: options are copied; the fsm is borrowed. The caller closes the core.
+ * Errors: INVALID, IN_USE (address, directory), MISMATCH (data of another node or cluster),
+ *         PERMISSION (insecure_peers), CORRUPT, IO, NO_MEMORY, UNSUPPORTED. `message`, if not NULL,
+ *         gets one line for people that names the remedy.
+ */
+SPATE_API spate_err spate_open(const struct spate_options *options, struct spate **ret_spate,
+                               char *message, size_t message_bytes) SPATE_MUST_CHECK;
+
+/* Stops what runs, finishes what was submitted to the store, frees everything. Accepts NULL. */
+SPATE_API void spate_close(struct spate *spate);
+
+/*
+ * Either: one turn of the core on the caller's thread. Never blocks. *ret_work, if not NULL: how
+ * much there was to do. Errors: IO, CORRUPT: final; close the core and end the process.
+ */
+SPATE_API spate_err spate_poll(struct spate *spate, uint32_t *ret_work) SPATE_MUST_CHECK;
+
+/* Or: start the core's own threads. Errors: NO_MEMORY, INVALID (cpu). */
+SPATE_API spate_err spate_start(struct spate *spate) SPATE_MUST_CHECK;
+
+/* Started cores: SPATE_OK while it runs, the final error once it has failed. Thread: any. */
+SPATE_API spate_err spate_health(const struct spate *spate);
+
+/*
+ * Opens a port for one client thread. Before spate_start(), or before the first spate_poll().
+ * `ring_bytes`: a power of two, 0: 4 MiB. Errors: BUSY (16 are open), NO_MEMORY
+ */
+SPATE_API spate_err spate_open_port(struct spate *spate, uint32_t ring_bytes,
+                                    struct spate_port **ret_port) SPATE_MUST_CHECK;
+
+/*
+ * Proposes a command; a follower passes it on to the leader. The bytes are copied; nothing is sent
+ * before spate_submit(). Thread: the port's client. Errors: BUSY (take results, submit, try again),
+ * INVALID (larger than SPATE_ENTRY_BYTES_MAX).
+ */
+SPATE_API spate_err spate_propose(struct spate_port *port, uint64_t cookie, const void *data,
+                                  uint32_t size) SPATE_MUST_CHECK;
+
+/* Hands over all that was proposed. Thread: the port's client. */
+SPATE_API void spate_submit(struct spate_port *port);
+
+/* Takes up to `count` outcomes; each proposal has exactly one. Thread: the port's client. */
+SPATE_API uint32_t spate_results(struct spate_port *port, struct spate_result results[],
+                                 uint32_t count);
+
+/*
+ * A descriptor that becomes readable (poll, epoll) when outcomes have arrived after
+ * spate_results() last returned none; for clients that block. Not to be read or closed.
+ */
+SPATE_API int spate_port_fd(struct spate_port *port);
+
+struct spate_peer_status {
+    spate_node_id id;
+    bool is_connected;
+    bool is_active;      /* Leader only: answered within an election timeout. */
+    bool is_refused;     /* It belongs to another cluster or speaks another version. */
+    uint64_t rtt_ns;     /* 0: not measured yet. */
+    spate_index match;   /* Leader only: durable there up to here. */
+    const char *refusal; /* Why refused; static. */
+    char address[56];
+};
+
+struct spate_status {
+    spate_node_id id;
+    spate_node_id leader; /* 0: none known. */
+    enum spate_role role;
+    spate_term term;
+    spate_index first, received, durable, committed, applied;
+    uint64_t quorum_age_ns; /* Leader only: since a majority last answered. */
+    uint64_t elections_started;
+    uint64_t log_used_bytes, log_budget_bytes;
+    uint64_t proposals, proposals_forwarded, proposals_refused, entries_applied;
+    uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
+    uint64_t turns, turns_idle;
+    enum spate_durability durability;
+    const char *transport; /* Static: "socket", "dpdk". */
+    bool is_insecure;      /* Frames are not sealed. */
+    uint32_t peer_count;
+    struct spate_peer_status peers[SPATE_MEMBERS_MAX];
+};
+
+/* What the core last published about itself. Thread: any. */
+SPATE_API void spate_get_status(const struct spate *spate, struct spate_status *ret_status);
+
+/* Frames dropped by reason: name and count; false behind the last. Thread: any. */
+SPATE_API bool spate_get_drop(const struct spate *spate, uint32_t reason, const char **ret_name,
+                              uint64_t *ret_count);
+
+/* "0.1.0" */
+SPATE_API const char *spate_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

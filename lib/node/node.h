@@ -1,0 +1,119 @@
+/*
+ * A node: the poll loop that connects engine, log, link, store, clock and state machine. It starts
+ * no thread: the host calls spate_node_poll() from one thread, and, if it asked for that, runs the
+ * apply stage on another.
+ *
+ *   clients --port--> propose ring --> node thread --> results ring --port--> clients
+ *                                          |  ^
+ *                   frames <-> link        |  |  STORED        store thread
+ *                                          v  |
+ *                                 log  --> apply stage --> state machine
+ */
+#ifndef SPATE_NODE_NODE_H
+#define SPATE_NODE_NODE_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/types.h"
+#include "link/link.h"
+#include "node/port.h"
+#include "raft/raft.h"
+#include "spate/fsm.h"
+#include "store/store.h"
+
+struct spate_node;
+
+struct spate_node_options {
+    spate_node_id self;
+    uint64_t session; /* Drawn at each process start; not 0; the link's too. */
+    uint64_t seed;
+    struct spate_membership membership;
+
+    struct spate_link *link;       /* Owned by the node from creation on. */
+    struct spate_store *store;     /* Likewise. */
+    struct spate_clock *clock;     /* Outlives the node. */
+    struct spate_reclaim *reclaim; /* Outlives the node. */
+    struct spate_fsm *fsm;         /* Outlives the node. */
+
+    uint64_t log_budget_bytes; /* Of the log in memory. 0: 256 MiB. */
+    uint32_t log_segment_bytes;
+    spate_time_ns election_timeout_ns_min;
+    spate_time_ns election_timeout_ns_max;
+    spate_time_ns heartbeat_ns;
+    uint64_t window_bytes;     /* 0: a default. */
+    uint32_t window_messages;  /* 0: a default. */
+    uint32_t append_count_max; /* 0: no bound but the frame. For tests. */
+    bool apply_is_threaded;    /* The host calls spate_node_apply() from a thread of its own. */
+};
+
+/*
+ * Recovers from the store and makes a node that is ready to be polled. Linear in what is stored
+ * (bounded by the log's budget, besides what the state machine has to see again).
+ *
+ * Memory: nothing is allocated afterwards.
+ * Errors: SPATE_ERR_INVALID, SPATE_ERR_NO_MEMORY, SPATE_ERR_CORRUPT, SPATE_ERR_IO. On failure link
+ *         and store are closed.
+ */
+spate_err spate_node_create(const struct spate_node_options *options,
+                            struct spate_node **ret_node) SPATE_MUST_CHECK;
+
+/* Requires: no thread is in a function of the node or of its ports. Accepts NULL. */
+void spate_node_destroy(struct spate_node *node);
+
+/*
+ * One turn: gather what happened, let the engine decide, hand out what to do. Never waits.
+ *
+ * Thread: the node's.
+ * Errors: SPATE_ERR_IO, SPATE_ERR_CORRUPT: the store failed; the node must be destroyed and the
+ *         process should end. *ret_work: how much was done; 0: nothing to do.
+ */
+spate_err spate_node_poll(struct spate_node *node, uint32_t *ret_work) SPATE_MUST_CHECK;
+
+/* When to poll at the latest, if nothing arrives. Thread: the node's. */
+spate_time_ns spate_node_deadline(const struct spate_node *node);
+
+/*
+ * Blocks until there may be something to do or the deadline passes. (The calling thread must be
+ * offline for the reclaimer meanwhile.) Thread: the node's.
+ */
+void spate_node_wait(struct spate_node *node);
+
+/* Ends the current or the next wait. Thread: any. */
+void spate_node_wake(struct spate_node *node);
+
+/*
+ * One turn of the apply stage; only with apply_is_threaded. Returns how many entries were applied.
+ *
+ * Thread: the apply thread, inside a read section of the reclaimer.
+ */
+uint32_t spate_node_apply(struct spate_node *node);
+
+/*
+ * Opens a port. Requires: before the first poll, or on the node's thread.
+ * Errors: SPATE_ERR_BUSY (SPATE_PORTS_MAX are open), SPATE_ERR_NO_MEMORY
+ * Memory: the node's; closed with it.
+ */
+spate_err spate_node_open_port(struct spate_node *node, uint32_t ring_bytes,
+                               struct spate_port **ret_port) SPATE_MUST_CHECK;
+
+struct spate_node_status {
+    struct spate_raft_status raft;
+    spate_index applied;
+    spate_index log_first;
+    uint64_t log_used_bytes;
+    uint64_t log_budget_bytes;
+    uint64_t turns, turns_idle;
+    uint64_t proposals, proposals_forwarded, proposals_refused;
+    uint64_t entries_applied;
+    uint64_t frames_malformed; /* Authentic frames whose messages could not be decoded. */
+    uint64_t batches_stored;
+    enum spate_durability durability;
+};
+
+/* What the node last published about itself (at least once per heartbeat). Thread: any. */
+void spate_node_status(const struct spate_node *node, struct spate_node_status *ret_status);
+
+/* For tests and status: the parts. Thread: see their headers. */
+const struct spate_link *spate_node_link(const struct spate_node *node);
+
+#endif

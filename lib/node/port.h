@@ -1,0 +1,37 @@
+/*
+ * A port: how one client thread proposes commands to a node and gets the outcomes. Two bounded
+ * rings, one in each direction; wait-free on both sides.
+ */
+#ifndef SPATE_NODE_PORT_H
+#define SPATE_NODE_PORT_H
+
+#include "base/error.h"
+#include "base/types.h"
+#include "spate/port.h"
+
+/* Ports that one node serves. */
+#define SPATE_PORTS_MAX 16u
+
+/*
+ * Proposes a command. It is copied. Nothing is seen by the node before spate_port_submit().
+ *
+ * Thread:   the port's client.
+ * Requires: size <= SPATE_ENTRY_BYTES_MAX.
+ * Errors:   SPATE_ERR_BUSY   the ring is full; take results, submit, try again.
+ */
+spate_err spate_port_propose(struct spate_port *port, uint64_t cookie, const void *data,
+                             uint32_t size) SPATE_MUST_CHECK;
+
+/* Hands all that was proposed to the node, and wakes it if it sleeps. Thread: the port's client. */
+void spate_port_submit(struct spate_port *port);
+
+/*
+ * Takes outcomes that have arrived: at most `count`. Each proposal has exactly one outcome, unless
+ * the node is destroyed first. Never blocks. A client must take results, or the node stops serving
+ * this port (never others).
+ *
+ * Thread: the port's client.
+ */
+uint32_t spate_port_results(struct spate_port *port, struct spate_result results[], uint32_t count);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * The Raft engine: events in, effects out. It does no I/O, reads no clock, starts no thread,
+ * allocates nothing after creation, and draws randomness only from the seed that it was given.
+ *
+ *      events                                            effects
+ *   MESSAGE  a decoded frame          .-----------.   messages to send (may all leave at once)
+ *   PROPOSE  commands from clients -->| raft_step |-> a batch for the store, named by a ticket
+ *   STORED   a ticket is durable      '-----------'   the commit index
+ *   RTT      a member's round trip         |          a fetch: old entries to read from the store
+ *   FETCHED  … and here they are           |          role, leader, term
+ *   FLUSH    the turn ends; time           v          the next deadline
+ *                                     lib/log (this engine is its one writer)
+ *
+ * A host turn is: any number of events, then FLUSH with the current time, then carry out the
+ * effects, then spate_effects_reset(). Natural batching happens at FLUSH: however many events
+ * came before, it makes one batch for the store and as few messages as fit.
+ *
+ * Durability is an event: an acknowledgement (a granted vote, accepted entries, the own vote
+ * and the own entries) appears in the effects only after STORED of what it promises. So every
+ * message in the effects may leave at once, in any order with the batch beside it.
+ *
+ * Received, durable, committed and applied are four different indexes; none is derived from
+ * another.
+ *
+ * README.md maps each section of the paper to the function and the test.
+ */
+#ifndef SPATE_RAFT_RAFT_H
+#define SPATE_RAFT_RAFT_H
+
+#include "base/error.h"
+#include "base/types.h"
+#include "log/log.h"
+#include "raft/membership.h"
+#include "raft/message.h"
+
+struct spate_raft;
+
+/* Messages that one turn can produce. What does not fit waits for the next turn. */
+#define SPATE_EFFECTS_MESSAGES_MAX 256u
+
+/* Proposals in one event. */
+#define SPATE_PROPOSALS_MAX 256u
+
+/* Batches that may be on their way to the disk at once. */
+#define SPATE_TICKETS_MAX 64u
+
+struct spate_raft_options {
+    spate_node_id self;
+    uint64_t session;      /* Drawn at each process start; not 0. */
+    uint64_t seed;         /* Of election timeouts. */
+    struct spate_log *log; /* Outlives the engine, which is its one writer from now on. */
+    struct spate_membership membership;
+
+    /* From the store. All of `log` is durable at creation. */
+    spate_term term;
+    spate_node_id vote;
+    spate_index commit; /* A lower bound. */
+    spate_index
+        first_stored; /* Entries from here on can be sent, from the log or from the store. */
+
+    spate_time_ns now;
+    spate_time_ns election_timeout_ns_min; /* Drawn anew for each wait from [min, max]. */
+    spate_time_ns election_timeout_ns_max;
+    spate_time_ns heartbeat_ns; /* Well below the election timeout. */
+    uint32_t append_bytes_max;  /* Of entries in one AppendEntries; a larger entry goes alone. */
+    uint32_t append_count_max;  /* Likewise, entries. 0: no bound but the bytes. */
+    uint64_t window_bytes;      /* In flight to one member. */
+    uint32_t window_messages;   /* Likewise. At most SPATE_WINDOW_MESSAGES_MAX. */
+    bool pre_vote_enabled;      /* Leave on, except to test without. */
+    bool check_quorum_enabled;  /* Leave on, except to test without. */
+};
+
+#define SPATE_WINDOW_MESSAGES_MAX 256u
+
+enum spate_event_kind {
+    SPATE_EVENT_MESSAGE,
+    SPATE_EVENT_PROPOSE,
+    SPATE_EVENT_STORED,
+    SPATE_EVENT_RTT,
+    SPATE_EVENT_FETCHED,
+    SPATE_EVENT_FLUSH,
+    SPATE_EVENT_COUNT
+};
+
+struct spate_proposal {
+    const void *data;
+    uint32_t size;
+    uint8_t kind; /* enum spate_entry_kind */
+};
+
+struct spate_event {
+    enum spate_event_kind kind;
+    spate_time_ns now;
+    union {
+        struct spate_message *message; /* Read only; its entries are copied into the log. */
+        struct {
+            const struct spate_proposal *items;
+            uint32_t count; /* 1 to SPATE_PROPOSALS_MAX */
+        } propose;
+        struct {
+            uint64_t ticket; /* All tickets up to this one are durable. */
+        } stored;
+        struct {
+            spate_node_id member;
+            spate_time_ns rtt_ns;
+        } rtt;
+        struct {
+            spate_err err;              /* Not OK: nothing below counts; it may be asked again. */
+            spate_node_id member;       /* As asked. */
+            struct spate_entry_id prev; /* The entry before the span. */
+            struct spate_log_span span; /* Begins at the index asked for; a copy's, of one term. */
+        } fetched;
+        struct {
+            bool store_is_ready;      /* The store will take a batch now … */
+            uint64_t store_bytes_max; /* … of at most so many bytes of entries. */
+        } flush;
+    };
+};
+
+/* What the host writes to the store: one transaction. */
+struct spate_effect_store {
+    bool is_needed;
+    uint64_t ticket; /* 1, 2, 3, … ; STORED answers it. */
+    bool has_hard_state;
+    spate_term term;
+    spate_node_id vote;
+    spate_index commit; /* Goes along as a hint. */
+    bool has_truncate;
+    spate_index truncate_after;
+    spate_index first; /* Entries to append, in the log: [first, first + count). */
+    uint64_t count;
+};
+
+/*
+ * A member is so far behind that the log in memory no longer has what it needs: the host reads a
+ * span from the store and answers with FETCHED. At most one at a time.
+ */
+struct spate_effect_fetch {
+    bool is_needed;
+    spate_node_id member;
+    spate_index first;
+    uint32_t bytes_max;
+};
+
+struct spate_effects {
+    uint32_t message_count;
+    struct spate_message messages[SPATE_EFFECTS_MESSAGES_MAX];
+
+    struct spate_effect_store store;
+    struct spate_effect_fetch fetch;
+
+    /* PROPOSE: how many were taken, in order, and what the first one became. The others follow. */
+    uint32_t proposed_count;
+    spate_err proposed_err; /* Why not all: SPATE_ERR_NOT_READY (no leader here), SPATE_ERR_BUSY. */
+    struct spate_entry_id proposed_first;
+
+    /* Always the present state. */
+    spate_index commit;
+    spate_term term;
+    enum spate_role role;
+    spate_node_id leader;   /* 0: none known. */
+    spate_time_ns deadline; /* When to FLUSH at the latest. SPATE_TIME_NEVER: no need. */
+};
+
+/* Memory: the caller destroys it; destroy accepts NULL. Errors: INVALID, NO_MEMORY. */
+spate_err spate_raft_create(const struct spate_raft_options *options,
+                            struct spate_raft **ret_raft) SPATE_MUST_CHECK;
+void spate_raft_destroy(struct spate_raft *raft);
+
+/*
+ * Lets the engine see one event and adds what follows from it to `effects`.
+ *
+ * Requires: event->now never goes back. After FLUSH the host carries the effects out and resets
+ *           them before the next event; before FLUSH several events may share one `effects`, except
+ *           that PROPOSE results are read after each PROPOSE.
+ *           A store batch is made by a FLUSH whose `store_is_ready` is true, and by no other; then
+ *           the host must submit it (entries wait in the log, so nothing is lost by waiting).
+ */
+void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
+                     struct spate_effects *effects);
+
+void spate_effects_reset(struct spate_effects *effects);
+
+/*
+ * Tells the engine that the host could not encode or deliver an AppendEntries to `member` (the
+ * range is gone, no frame was free): it will be sent again. Never required for safety.
+ */
+void spate_raft_message_dropped(struct spate_raft *raft, const struct spate_message *message);
+
+/* The lowest index that the leader may still have to send to a member it considers reachable. */
+spate_index spate_raft_needed_first(const struct spate_raft *raft);
+
+/* A view of the engine for status and tests. Copied. */
+struct spate_raft_peer_status {
+    spate_node_id id;
+    bool is_voter;
+    bool is_active;      /* Leader: heard from within an election timeout. */
+    bool is_replicating; /* Leader: false while probing. */
+    spate_index match;
+    spate_index next;
+    uint32_t inflight_messages;
+    uint64_t inflight_bytes;
+};
+
+struct spate_raft_status {
+    spate_node_id self;
+    spate_node_id leader;
+    enum spate_role role;
+    spate_term term;
+    spate_node_id vote;
+    spate_index commit;
+    spate_index received;
+    spate_index durable;
+    spate_time_ns quorum_age_ns; /* Leader: since a majority last answered. */
+    uint64_t elections_started;
+    uint64_t terms_led;
+    uint64_t retransmits;
+    uint32_t peer_count; /* Without self. */
+    struct spate_raft_peer_status peers[SPATE_MEMBERS_MAX];
+};
+
+void spate_raft_status(const struct spate_raft *raft, spate_time_ns now,
+                       struct spate_raft_status *ret_status);
+
+/* Checks every invariant of the engine. For assertions and tests. */
+bool spate_raft_valid(const struct spate_raft *raft);
+
+#endif
