@@ -33,16 +33,19 @@ uint32_t spate_wire_message_bytes(const struct spate_message *message);
  * after checking that the view still has that range, of that term, behind that prev; a message
  * that the log has moved away from is not sent.
  *
- * Requires: capacity >= spate_wire_message_bytes(message).
- * Errors:   SPATE_ERR_COMPACTED   the log moved on; nothing was written.
+ * Requires: capacity >= spate_wire_message_bytes(message). `to` is aligned to 8 in the payload.
+ * Errors:   SPATE_ERR_COMPACTED   the log moved on; *ret_bytes is untouched and the bytes at `to`
+ *                                 mean nothing.
  */
 spate_err spate_wire_encode(const struct spate_message *message, const struct spate_log_view *view,
                             uint8_t *to, uint32_t capacity, uint32_t *ret_bytes) SPATE_MUST_CHECK;
 
 /*
  * Decodes the message at `from`. `from` and `to` (node ids) come from the link, not from the
- * message. Returns the bytes it took up through ret_bytes; call again for what follows.
+ * message: they are 0. Returns the bytes it took up through ret_bytes; call again for what follows.
  *
+ * Ensures: what a correct member cannot have sent is refused, but whether the bytes of entries are
+ *          entries is left to spate_log_stage_encoded(), which walks them anyway.
  * Memory: pointers in the message point into `from`.
  * Errors: SPATE_ERR_MALFORMED
  */

@@ -1,0 +1,178 @@
+/*
+ * Bytes to messages. Nothing here is trusted: what passes is a message that a correct member
+ * could have sent. (That the bytes of entries are entries is checked by lib/log, which walks them
+ * once, when it stages them.)
+ */
+#include "layout_internal.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+
+/* An id is of an entry (both parts set) or of "before the first" (neither). */
+static bool is_entry_id(struct spate_entry_id id)
+{
+    return (id.term == 0) == (id.index == 0);
+}
+
+static bool decode_vote(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_vote *vote = &message->vote;
+
+    if (bytes != VOTE_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_VOTE) != 0) {
+        return false;
+    }
+    vote->is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
+    vote->last.term = spate_get_u64(from + VOTE_AT_LAST_TERM);
+    vote->last.index = spate_get_u64(from + VOTE_AT_LAST_INDEX);
+    return message->term >= 1 && is_entry_id(vote->last) && vote->last.term <= message->term;
+}
+
+static bool decode_vote_result(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_vote_result *result = &message->vote_result;
+
+    if (bytes != VOTE_RESULT_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_VOTE_RESULT) != 0) {
+        return false;
+    }
+    result->is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
+    result->is_granted = (from[AT_FLAGS] & FLAG_GRANTED) != 0;
+    result->asked_term = spate_get_u64(from + VOTE_RESULT_AT_ASKED_TERM);
+    return result->asked_term >= 1;
+}
+
+/* Whether `count` entries can take up `bytes`, and both are within bounds. */
+static bool is_plausible_range(const struct spate_message_append *append)
+{
+    if (append->count == 0) {
+        return append->bytes == 0 && append->entries_term == 0;
+    }
+    return append->bytes % 8 == 0 && append->bytes <= APPEND_ENTRIES_BYTES_MAX &&
+           append->bytes / SPATE_ENTRY_HEADER_BYTES >= append->count && append->entries_term >= 1 &&
+           append->entries_term >= append->prev.term &&
+           append->prev.index <= UINT64_MAX - append->count;
+}
+
+static bool decode_append(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_append *append = &message->append;
+
+    if (bytes < SPATE_WIRE_APPEND_BYTES || from[AT_FLAGS] != 0) {
+        return false;
+    }
+    append->prev.term = spate_get_u64(from + APPEND_AT_PREV_TERM);
+    append->prev.index = spate_get_u64(from + APPEND_AT_PREV_INDEX);
+    append->commit = spate_get_u64(from + APPEND_AT_COMMIT);
+    append->round = spate_get_u64(from + APPEND_AT_ROUND);
+    append->entries_term = spate_get_u64(from + APPEND_AT_ENTRIES_TERM);
+    append->count = spate_get_u32(from + APPEND_AT_COUNT);
+    append->bytes = spate_get_u32(from + APPEND_AT_ENTRIES_BYTES);
+    append->entries = append->count > 0 ? from + APPEND_AT_ENTRIES : NULL;
+    return append->bytes == bytes - SPATE_WIRE_APPEND_BYTES && message->term >= 1 &&
+           is_entry_id(append->prev) && append->prev.term <= message->term &&
+           append->entries_term <= message->term && is_plausible_range(append);
+}
+
+static bool decode_append_result(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_append_result *result = &message->append_result;
+
+    if (bytes != APPEND_RESULT_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_APPEND_RESULT) != 0) {
+        return false;
+    }
+    result->is_accepted = (from[AT_FLAGS] & FLAG_ACCEPTED) != 0;
+    result->round = spate_get_u64(from + APPEND_RESULT_AT_ROUND);
+    result->prev = spate_get_u64(from + APPEND_RESULT_AT_PREV);
+    result->match = spate_get_u64(from + APPEND_RESULT_AT_MATCH);
+    result->last = spate_get_u64(from + APPEND_RESULT_AT_LAST);
+    result->hint_term = spate_get_u64(from + APPEND_RESULT_AT_HINT_TERM);
+    return true;
+}
+
+static bool decode_forward(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_forward *forward = &message->forward;
+
+    if (bytes < FORWARD_AT_DATA || from[AT_FLAGS] != 0 ||
+        spate_get_u32(from + FORWARD_AT_ZERO) != 0) {
+        return false;
+    }
+    forward->cookie = spate_get_u64(from + FORWARD_AT_COOKIE);
+    forward->size = spate_get_u32(from + FORWARD_AT_SIZE);
+    forward->data = from + FORWARD_AT_DATA;
+    if (forward->size > SPATE_ENTRY_BYTES_MAX ||
+        spate_round_up_8(forward->size) != bytes - FORWARD_AT_DATA) {
+        return false;
+    }
+    for (uint32_t at = FORWARD_AT_DATA + forward->size; at < bytes; at++) {
+        if (from[at] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool decode_forward_result(const uint8_t *from, uint32_t bytes,
+                                  struct spate_message *message)
+{
+    struct spate_message_forward_result *result = &message->forward_result;
+
+    if (bytes != FORWARD_RESULT_BYTES || from[AT_FLAGS] != 0 ||
+        spate_get_u32(from + FORWARD_RESULT_AT_ZERO) != 0) {
+        return false;
+    }
+    result->cookie = spate_get_u64(from + FORWARD_RESULT_AT_COOKIE);
+    result->index = spate_get_u64(from + FORWARD_RESULT_AT_INDEX);
+    result->value = spate_get_u64(from + FORWARD_RESULT_AT_VALUE);
+    result->status = spate_get_u32(from + FORWARD_RESULT_AT_STATUS);
+    return result->status < SPATE_ERR_COUNT;
+}
+
+static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    switch (from[AT_KIND]) {
+    case SPATE_MESSAGE_VOTE:
+        return decode_vote(from, bytes, message);
+    case SPATE_MESSAGE_VOTE_RESULT:
+        return decode_vote_result(from, bytes, message);
+    case SPATE_MESSAGE_APPEND:
+        return decode_append(from, bytes, message);
+    case SPATE_MESSAGE_APPEND_RESULT:
+        return decode_append_result(from, bytes, message);
+    case SPATE_MESSAGE_FORWARD:
+        return decode_forward(from, bytes, message);
+    case SPATE_MESSAGE_FORWARD_RESULT:
+        return decode_forward_result(from, bytes, message);
+    default: /* Not an enumeration: a byte from outside. */
+        return false;
+    }
+}
+
+spate_err spate_wire_decode(const uint8_t *from, uint32_t available,
+                            struct spate_message *ret_message, uint32_t *ret_bytes)
+{
+    spate_assert(from != NULL || available == 0);
+    spate_assert(ret_message != NULL && ret_bytes != NULL);
+
+    if (available < COMMON_BYTES || spate_get_u16(from + AT_ZERO) != 0) {
+        return SPATE_ERR_MALFORMED;
+    }
+    const uint32_t length = spate_get_u32(from + AT_LENGTH);
+
+    if (length % 8 != 0 || length < COMMON_BYTES - SPATE_WIRE_HEADER_BYTES ||
+        length > available - SPATE_WIRE_HEADER_BYTES) {
+        return SPATE_ERR_MALFORMED;
+    }
+    struct spate_message message = {
+        .term = spate_get_u64(from + AT_TERM),
+        .session = spate_get_u64(from + AT_SESSION),
+        .peer_session = spate_get_u64(from + AT_PEER_SESSION),
+    };
+
+    if (message.session == 0 || !decode_body(from, SPATE_WIRE_HEADER_BYTES + length, &message)) {
+        return SPATE_ERR_MALFORMED;
+    }
+    message.kind = (enum spate_message_kind)from[AT_KIND];
+    *ret_message = message;
+    *ret_bytes = SPATE_WIRE_HEADER_BYTES + length;
+    return SPATE_OK;
+}
