@@ -47,6 +47,14 @@ void spate_rcu_quiescent(void);
 void spate_rcu_offline(void);
 void spate_rcu_online(void);
 
+/*
+ * For structures whose synchronisation happens inside liburcu's own library, where
+ * ThreadSanitizer cannot see it: call the first before making `object` reachable, the second
+ * after finding it. Without ThreadSanitizer they do nothing.
+ */
+void spate_rcu_publish(void *object);
+void spate_rcu_observe(const void *object);
+
 /* The production reclaimer; no state of ours behind it. Thread: any. */
 struct spate_reclaim *spate_rcu_reclaim(void);
 
