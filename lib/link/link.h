@@ -26,6 +26,9 @@
 #define SPATE_LINK_TAG_BYTES      16u
 #define SPATE_LINK_OVERHEAD_BYTES (SPATE_LINK_HEADER_BYTES + SPATE_LINK_TAG_BYTES)
 
+/* The largest message that travels in pieces: one largest entry and what stands around it. */
+#define SPATE_LINK_LARGE_BYTES_MAX (SPATE_ENTRY_BYTES_MAX + 256u)
+
 enum spate_insecure_peers {
     SPATE_INSECURE_PEERS_REFUSED = 0,
     SPATE_INSECURE_PEERS_LOCAL = 1, /* Loopback addresses and shared memory only. */
@@ -33,8 +36,8 @@ enum spate_insecure_peers {
 };
 
 struct spate_link_peer_options {
-    spate_node_id id;             /* 0: no such peer. */
-    struct spate_address address; /* Passed to the driver's set_peer. */
+    spate_node_id id;             /* 0, or the node's own: no such peer. */
+    struct spate_address address; /* Passed to set_peer; family 0: the driver knows the place. */
 };
 
 struct spate_link_options {
@@ -51,6 +54,9 @@ struct spate_link_options {
 struct spate_link;
 
 /*
+ * peers[i] is the driver's place i.
+ *
+ * Memory: everything is reserved here, the buffers for large messages touched when first used.
  * Errors: SPATE_ERR_PERMISSION   insecure_peers does not allow one of the addresses
  *         SPATE_ERR_INVALID, SPATE_ERR_NO_MEMORY, SPATE_ERR_UNSUPPORTED
  */
@@ -83,15 +89,18 @@ uint32_t spate_link_payload_bytes_safe(const struct spate_link *link);
 
 /*
  * Room for `bytes` more of payload to `peer`: in the frame being filled, or in a new one. NULL: the
- * peer is not connected or no frame is free; drop the message. After writing, call
- * spate_link_wrote(). Frames are sent by spate_link_flush().
+ * peer is not connected, no frame is free, or `bytes` is more than a frame takes; drop the message.
+ * After writing, call spate_link_wrote(). Frames are sent by spate_link_flush().
+ *
+ * Requires: what is said to be written is a multiple of 8 bytes, and no more than was reserved.
  */
 uint8_t *spate_link_reserve(struct spate_link *link, spate_node_id peer, uint32_t bytes);
 void spate_link_wrote(struct spate_link *link, spate_node_id peer, uint32_t bytes);
 
 /*
- * Room to build one message larger than a frame, of at most `bytes`. NULL: not connected, or the
- * one before is still on its way. After writing, call spate_link_large_wrote().
+ * Room to build one message larger than a frame, of at most `bytes`. NULL: not connected, the one
+ * before is still on its way, or `bytes` exceeds SPATE_LINK_LARGE_BYTES_MAX. After writing, call
+ * spate_link_large_wrote().
  */
 uint8_t *spate_link_large_reserve(struct spate_link *link, spate_node_id peer, uint32_t bytes);
 void spate_link_large_wrote(struct spate_link *link, spate_node_id peer, uint32_t bytes,
@@ -100,7 +109,10 @@ void spate_link_large_wrote(struct spate_link *link, spate_node_id peer, uint32_
 /* Sends all frames being filled, in one burst. */
 void spate_link_flush(struct spate_link *link, spate_time_ns now);
 
-/* Does what time demands (hellos, pings, repairs). Returns the next deadline. */
+/*
+ * Does what time demands (hellos, pings, repairs) and sends that, as well as the answers that rx
+ * gave rise to. Returns the next deadline. Cost: two compares when nothing is due.
+ */
 spate_time_ns spate_link_tick(struct spate_link *link, spate_time_ns now);
 
 void spate_link_wait(struct spate_link *link, spate_time_ns timeout_ns);
@@ -132,8 +144,8 @@ uint64_t spate_link_dropped(const struct spate_link *link, enum spate_link_drop 
 
 struct spate_link_peer_status {
     spate_node_id id;
-    bool is_connected;
-    bool is_refused; /* The peer is of another cluster or version: see refusal. */
+    bool is_connected; /* Has shaken hands, and was heard of within the last second or so. */
+    bool is_refused;   /* The peer is of another cluster or version: see refusal. */
     enum spate_link_drop refusal;
     uint64_t session;
     spate_time_ns rtt_ns;   /* Smoothed; 0: not measured yet. */
@@ -143,7 +155,7 @@ struct spate_link_peer_status {
     struct spate_address address;
 };
 
-/* Thread: any. False: no such peer. */
+/* Each field is the newest, by itself. Thread: any. False: no such peer. */
 bool spate_link_peer_status(const struct spate_link *link, spate_node_id peer,
                             struct spate_link_peer_status *ret_status);
 
