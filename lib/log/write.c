@@ -1,0 +1,183 @@
+/* Staging and publishing: the writer's hot path. */
+#include "log_internal.h"
+
+/* Adds an empty segment behind the tail. Readers do not look at it before `last` reaches it. */
+static bool open_segment(struct spate_log *log)
+{
+    struct spate_log_state *state = log->state;
+    const uint32_t slot_count = atomic_load_explicit(&state->slot_count, memory_order_relaxed);
+
+    spate_assert(slot_count < log->segment_count);
+    struct spate_log_segment *segment = spate_log_take_segment(log, log->staged + 1);
+    if (segment == NULL) {
+        return false;
+    }
+    state->slots[slot_count] =
+        (struct spate_log_slot){.first = log->staged + 1, .segment = segment};
+    atomic_store_explicit(&state->slot_count, slot_count + 1, memory_order_release);
+    log->tail = segment;
+    return true;
+}
+
+static bool has_run_for(const struct spate_log_segment *segment, spate_term term)
+{
+    const uint32_t runs = atomic_load_explicit(&segment->run_count, memory_order_relaxed);
+    return runs < SPATE_LOG_RUNS_MAX || segment->runs[runs - 1].term == term;
+}
+
+/* Whether entries of `term` in `bytes` bytes fit into the tail. */
+static bool fits_tail(const struct spate_log *log, spate_term term, uint32_t bytes)
+{
+    const struct spate_log_segment *tail = log->tail;
+    return tail != NULL && bytes <= log->segment_bytes - tail->used && has_run_for(tail, term);
+}
+
+/* Notes that entries from `first` on have `term`. */
+static void begin_run(struct spate_log_segment *segment, spate_index first, spate_term term)
+{
+    const uint32_t runs = atomic_load_explicit(&segment->run_count, memory_order_relaxed);
+
+    if (runs > 0 && segment->runs[runs - 1].term == term) {
+        return;
+    }
+    spate_assert(runs < SPATE_LOG_RUNS_MAX);
+    spate_assert(runs == 0 || segment->runs[runs - 1].term < term);
+    segment->runs[runs] = (struct spate_log_run){.first = first, .term = term};
+    atomic_store_explicit(&segment->run_count, runs + 1, memory_order_release);
+}
+
+spate_err spate_log_stage(struct spate_log *log, spate_term term, uint8_t kind, const void *data,
+                          uint32_t size)
+{
+    spate_assert(size <= SPATE_ENTRY_BYTES_MAX);
+    spate_assert(term >= 1);
+    spate_assert(term >= log->staged_term);
+
+    const uint32_t stride = spate_entry_stride(size);
+    if (!fits_tail(log, term, stride) && !open_segment(log)) {
+        return SPATE_ERR_BUSY;
+    }
+    struct spate_log_segment *tail = log->tail;
+    begin_run(tail, log->staged + 1, term);
+    tail->used += spate_entry_encode(tail->arena + tail->used, kind, data, size);
+    tail->count++;
+    tail->offsets[tail->count] = tail->used;
+    log->staged++;
+    log->staged_term = term;
+    return SPATE_OK;
+}
+
+/*
+ * Checks the headers of up to `count` entries and writes where each ends, counted from `base`, to
+ * `ends`; stops before an entry that would end beyond `bytes_max`. Returns how many fit, and their
+ * size; 0 entries with *ret_bytes == UINT32_MAX are malformed bytes.
+ */
+static uint32_t measure(const uint8_t *bytes, uint32_t size, uint32_t count, uint32_t bytes_max,
+                        uint32_t base, uint32_t *ends, uint32_t *ret_bytes)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct spate_entry entry;
+        const uint32_t stride = spate_entry_decode(bytes + at, size - at, &entry);
+        if (stride == 0) {
+            *ret_bytes = UINT32_MAX;
+            return 0;
+        }
+        if (stride > bytes_max - at) {
+            *ret_bytes = at;
+            return i;
+        }
+        at += stride;
+        if (ends != NULL) {
+            ends[i] = base + at;
+        }
+    }
+    *ret_bytes = at;
+    return count;
+}
+
+/* Copies entries that were measured into the tail's free room. */
+static void copy_into_tail(struct spate_log *log, spate_term term, const uint8_t *bytes,
+                           uint32_t size, uint32_t count)
+{
+    struct spate_log_segment *tail = log->tail;
+
+    spate_assert(count >= 1);
+    spate_assert(size <= log->segment_bytes - tail->used);
+    begin_run(tail, log->staged + 1, term);
+    memcpy(tail->arena + tail->used, bytes, size);
+    tail->used += size;
+    tail->count += count;
+    spate_assert(tail->offsets[tail->count] == tail->used);
+    log->staged += count;
+    log->staged_term = term;
+}
+
+/* The way of a block that does not fit into the tail as a whole: segment by segment. */
+static spate_err stage_in_pieces(struct spate_log *log, spate_term term, const uint8_t *bytes,
+                                 uint32_t size, uint32_t count)
+{
+    uint32_t total = 0;
+
+    if (measure(bytes, size, count, size, 0, NULL, &total) != count || total != size) {
+        return SPATE_ERR_MALFORMED;
+    }
+    /* A segment is at least half full when the next entry does not fit: so many are enough, and
+     * having them beforehand makes it all or nothing. */
+    spate_log_reclaim(log);
+    if (log->segments_free < 1 + size / (log->segment_bytes / 2)) {
+        return SPATE_ERR_BUSY;
+    }
+    while (count > 0) {
+        uint32_t piece_bytes = 0;
+        uint32_t piece = 0;
+        if (log->tail != NULL && has_run_for(log->tail, term)) {
+            struct spate_log_segment *tail = log->tail;
+            piece = measure(bytes, size, count, log->segment_bytes - tail->used, tail->used,
+                            tail->offsets + tail->count + 1, &piece_bytes);
+        }
+        if (piece > 0) {
+            copy_into_tail(log, term, bytes, piece_bytes, piece);
+            bytes += piece_bytes;
+            size -= piece_bytes;
+            count -= piece;
+        }
+        if (count > 0) {
+            const bool is_open = open_segment(log);
+            spate_assert(is_open);
+        }
+    }
+    return SPATE_OK;
+}
+
+spate_err spate_log_stage_encoded(struct spate_log *log, spate_term term, const uint8_t *bytes,
+                                  uint32_t size, uint32_t count)
+{
+    spate_assert(term >= 1);
+    spate_assert(term >= log->staged_term);
+    spate_assert(count >= 1);
+
+    if (!fits_tail(log, term, size)) {
+        return stage_in_pieces(log, term, bytes, size, count);
+    }
+    /* Offsets behind the tail's count are nobody's yet, so a block that turns out to be malformed
+     * leaves nothing behind. There are enough of them: an entry has at least eight bytes. */
+    struct spate_log_segment *tail = log->tail;
+    uint32_t total = 0;
+    if (count > size / SPATE_ENTRY_HEADER_BYTES ||
+        measure(bytes, size, count, size, tail->used, tail->offsets + tail->count + 1, &total) !=
+            count ||
+        total != size) {
+        return SPATE_ERR_MALFORMED;
+    }
+    copy_into_tail(log, term, bytes, size, count);
+    return SPATE_OK;
+}
+
+void spate_log_publish(struct spate_log *log)
+{
+    spate_assert_slow(spate_log_valid(log));
+    log->published_term = log->staged_term;
+    atomic_store_explicit(&log->state->last, log->staged, memory_order_release);
+}
