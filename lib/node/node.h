@@ -44,6 +44,8 @@ struct spate_node_options {
     uint32_t window_messages;  /* 0: a default. */
     uint32_t append_count_max; /* 0: no bound but the frame. For tests. */
     bool apply_is_threaded;    /* The host calls spate_node_apply() from a thread of its own. */
+    struct spate_waker
+        *apply_waker; /* Ends that thread's sleep. NULL: it never sleeps. Outlives. */
 };
 
 /*
@@ -51,8 +53,10 @@ struct spate_node_options {
  * (bounded by the log's budget, besides what the state machine has to see again).
  *
  * Memory: nothing is allocated afterwards.
- * Errors: SPATE_ERR_INVALID, SPATE_ERR_NO_MEMORY, SPATE_ERR_CORRUPT, SPATE_ERR_IO. On failure link
- *         and store are closed.
+ * Errors: SPATE_ERR_INVALID, SPATE_ERR_NO_MEMORY, SPATE_ERR_CORRUPT, SPATE_ERR_IO,
+ *         SPATE_ERR_MISMATCH (the state machine is ahead of the store), SPATE_ERR_COMPACTED (the
+ *         store does not reach back to where the state machine stands). On failure link and store
+ *         are closed.
  */
 spate_err spate_node_create(const struct spate_node_options *options,
                             struct spate_node **ret_node) SPATE_MUST_CHECK;
@@ -89,6 +93,13 @@ void spate_node_wake(struct spate_node *node);
 uint32_t spate_node_apply(struct spate_node *node);
 
 /*
+ * Whether the apply thread may sleep until its waker is called. False: there is something to apply.
+ *
+ * Thread: the apply thread.
+ */
+bool spate_node_apply_may_wait(struct spate_node *node);
+
+/*
  * Opens a port. Requires: before the first poll, or on the node's thread.
  * Errors: SPATE_ERR_BUSY (SPATE_PORTS_MAX are open), SPATE_ERR_NO_MEMORY
  * Memory: the node's; closed with it.
@@ -107,6 +118,8 @@ struct spate_node_status {
     uint64_t entries_applied;
     uint64_t frames_malformed; /* Authentic frames whose messages could not be decoded. */
     uint64_t batches_stored;
+    uint64_t compacted_past_members; /* Memory was short: entries went that a member still needs. */
+    uint64_t fetches, fetches_missed; /* Reads of old entries for members far behind. */
     enum spate_durability durability;
 };
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "spate/port.h"
+#include "store/store.h"
 
 /* Ports that one node serves. */
 #define SPATE_PORTS_MAX 16u
@@ -16,8 +17,9 @@
  * Proposes a command. It is copied. Nothing is seen by the node before spate_port_submit().
  *
  * Thread:   the port's client.
- * Requires: size <= SPATE_ENTRY_BYTES_MAX.
- * Errors:   SPATE_ERR_BUSY   the ring is full; take results, submit, try again.
+ * Errors:   SPATE_ERR_BUSY      the ring is full; take results, submit, try again.
+ *           SPATE_ERR_INVALID   the command will never fit: too large for an entry, or for the
+ * ring.
  */
 spate_err spate_port_propose(struct spate_port *port, uint64_t cookie, const void *data,
                              uint32_t size) SPATE_MUST_CHECK;
@@ -33,5 +35,12 @@ void spate_port_submit(struct spate_port *port);
  * Thread: the port's client.
  */
 uint32_t spate_port_results(struct spate_port *port, struct spate_result results[], uint32_t count);
+
+/*
+ * Who is to be woken when outcomes have arrived after spate_port_results() last returned none.
+ * NULL, the default: nobody. Requires: before the port is used. The waker outlives the node.
+ */
+void spate_port_set_waker(struct spate_port *port, struct spate_waker *waker);
+struct spate_waker *spate_port_waker(const struct spate_port *port);
 
 #endif

@@ -1,0 +1,200 @@
+/* A node comes and goes: all of its memory is allocated here. */
+#include "node_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "wire/wire.h"
+
+#define LOG_BUDGET_BYTES_DEFAULT (256ull << 20)
+#define WINDOW_BYTES_DEFAULT     (4ull << 20)
+#define WINDOW_MESSAGES_DEFAULT  128u
+
+static bool options_are_valid(const struct spate_node_options *options)
+{
+    return options->session != 0 && options->link != NULL && options->store != NULL &&
+           options->clock != NULL && options->reclaim != NULL && options->fsm != NULL &&
+           spate_membership_is_valid(&options->membership) &&
+           spate_membership_find(&options->membership, options->self) < SPATE_MEMBERS_MAX &&
+           options->election_timeout_ns_min > 0 &&
+           options->election_timeout_ns_min <= options->election_timeout_ns_max &&
+           options->heartbeat_ns > 0 && options->heartbeat_ns < options->election_timeout_ns_min;
+}
+
+static void set_defaults(struct spate_node_options *options)
+{
+    if (options->log_budget_bytes == 0) {
+        options->log_budget_bytes = LOG_BUDGET_BYTES_DEFAULT;
+    }
+    if (options->window_bytes == 0) {
+        options->window_bytes = WINDOW_BYTES_DEFAULT;
+    }
+    if (options->window_messages == 0) {
+        options->window_messages = WINDOW_MESSAGES_DEFAULT;
+    }
+}
+
+static spate_err create_peers(struct spate_node *node)
+{
+    const struct spate_membership *membership = &node->options.membership;
+
+    for (uint32_t i = 0; i < membership->count; i++) {
+        struct spate_node_peer *peer = &node->peers[node->peer_count];
+
+        if (membership->members[i].id == node->options.self) {
+            continue;
+        }
+        peer->id = membership->members[i].id;
+        peer->epoch = 1; /* 0 means a port. */
+        peer->remembered = calloc(SPATE_REMEMBERED_MAX, sizeof peer->remembered[0]);
+        if (peer->remembered == NULL) {
+            return SPATE_ERR_NO_MEMORY;
+        }
+        node->peer_count++;
+    }
+    return SPATE_OK;
+}
+
+static spate_err create_queues(struct spate_node *node)
+{
+    node->forwards.head = 1; /* Cookie 0 is none. */
+    node->forwards.tail = 1;
+    node->forwards.deadline = SPATE_TIME_NEVER;
+    node->forwards.arena = malloc(SPATE_FORWARD_ARENA_BYTES);
+    if (node->forwards.arena == NULL) {
+        return SPATE_ERR_NO_MEMORY;
+    }
+    spate_err err = spate_ring_create(SPATE_PENDING_RING_BYTES, &node->pending);
+    if (err == SPATE_OK) {
+        err = spate_ring_create(SPATE_ANSWER_RING_BYTES, &node->answers);
+    }
+    return err;
+}
+
+static spate_err create_engine(struct spate_node *node, const struct spate_store_loaded *loaded)
+{
+    const struct spate_node_options *options = &node->options;
+    const uint32_t payload_bytes = spate_link_payload_bytes_safe(node->link);
+
+    if (payload_bytes <= SPATE_WIRE_APPEND_BYTES) {
+        return SPATE_ERR_INVALID;
+    }
+    const struct spate_raft_options raft = {
+        .self = options->self,
+        .session = options->session,
+        .seed = options->seed,
+        .log = node->log,
+        .membership = options->membership,
+        .term = loaded->hard_state.term,
+        .vote = loaded->hard_state.vote,
+        .commit = atomic_load_explicit(&node->commit_shown, memory_order_relaxed),
+        .first_stored = loaded->base.index + 1,
+        .now = spate_clock_now(options->clock),
+        .election_timeout_ns_min = options->election_timeout_ns_min,
+        .election_timeout_ns_max = options->election_timeout_ns_max,
+        .heartbeat_ns = options->heartbeat_ns,
+        .append_bytes_max = payload_bytes - SPATE_WIRE_APPEND_BYTES,
+        .append_count_max = options->append_count_max,
+        .window_bytes = options->window_bytes,
+        .window_messages = options->window_messages,
+        .pre_vote_enabled = true,
+        .check_quorum_enabled = true,
+    };
+    return spate_raft_create(&raft, &node->raft);
+}
+
+/* The state machine goes on where it stands, or from the beginning of what is stored. */
+static spate_err place_state_machine(struct spate_node *node,
+                                     const struct spate_store_loaded *loaded)
+{
+    const spate_index applied = node->options.fsm->applied(node->options.fsm);
+
+    if (applied < loaded->base.index) {
+        return SPATE_ERR_COMPACTED;
+    }
+    if (applied > loaded->last) {
+        return SPATE_ERR_MISMATCH;
+    }
+    node->apply.applied = applied;
+    atomic_store_explicit(&node->applied_shown, applied, memory_order_relaxed);
+    atomic_store_explicit(&node->commit_shown,
+                          applied > loaded->hard_state.commit ? applied : loaded->hard_state.commit,
+                          memory_order_relaxed);
+    return SPATE_OK;
+}
+
+spate_err spate_node_create(const struct spate_node_options *options, struct spate_node **ret_node)
+{
+    struct spate_store_loaded loaded;
+
+    spate_assert(options != NULL);
+    spate_assert(ret_node != NULL);
+    struct spate_node *node = aligned_alloc(SPATE_CACHE_LINE_BYTES, sizeof *node);
+    if (node == NULL) {
+        spate_link_destroy(options->link);
+        if (options->store != NULL) {
+            options->store->ops->close(options->store);
+        }
+        return SPATE_ERR_NO_MEMORY;
+    }
+    memset(node, 0, sizeof *node);
+    node->options = *options;
+    node->link = options->link;
+    node->store = options->store;
+    set_defaults(&node->options);
+
+    spate_err err = options_are_valid(&node->options) ? SPATE_OK : SPATE_ERR_INVALID;
+    if (err == SPATE_OK) {
+        err = spate_node_recover(node, &loaded);
+    }
+    if (err == SPATE_OK) {
+        err = place_state_machine(node, &loaded);
+    }
+    if (err == SPATE_OK) {
+        err = create_engine(node, &loaded);
+    }
+    if (err == SPATE_OK) {
+        err = create_peers(node);
+    }
+    if (err == SPATE_OK) {
+        err = create_queues(node);
+    }
+    if (err != SPATE_OK) {
+        spate_node_destroy(node);
+        return err;
+    }
+    spate_effects_reset(&node->effects);
+    node->term = loaded.hard_state.term;
+    node->role = SPATE_ROLE_FOLLOWER;
+    node->now = spate_clock_now(options->clock);
+    node->engine_is_dirty = true;
+    node->status_is_stale = true;
+    node->status_term = UINT64_MAX;
+    spate_node_publish_status(node);
+    *ret_node = node;
+    return SPATE_OK;
+}
+
+void spate_node_destroy(struct spate_node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < node->port_count; i++) {
+        spate_port_destroy(node->ports[i]);
+    }
+    for (uint32_t i = 0; i < node->peer_count; i++) {
+        free(node->peers[i].remembered);
+    }
+    free(node->forwards.arena);
+    spate_ring_destroy(node->pending);
+    spate_ring_destroy(node->answers);
+    spate_raft_destroy(node->raft);
+    if (node->store != NULL) {
+        node->store->ops->close(node->store);
+    }
+    spate_link_destroy(node->link);
+    spate_log_destroy(node->log);
+    free(node);
+}

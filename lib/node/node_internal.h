@@ -1,0 +1,295 @@
+/*
+ * What the files of lib/node share. Each file owns one concern; the struct below is grouped by it.
+ *
+ * Threads: everything belongs to the node's thread, except the group `apply`, which belongs to the
+ * apply stage (the node's thread, or the apply thread once it has taken over), and the atomics.
+ */
+#ifndef SPATE_NODE_NODE_INTERNAL_H
+#define SPATE_NODE_NODE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/ring.h"
+#include "log/log.h"
+#include "node/node.h"
+#include "raft/raft.h"
+
+#define SPATE_CACHE_LINE_BYTES 64u
+
+/* Outcomes that one port may be owed. The two outcome rings hold so many, whatever happens. */
+#define SPATE_PORT_OUTCOMES_MAX       16384u
+#define SPATE_PORT_OUTCOME_RING_BYTES (1u << 20)
+#define SPATE_PORT_RING_BYTES_DEFAULT (4u << 20)
+#define SPATE_PORT_STALLED            (1ull << 63)
+
+/* Batches of proposals that one turn takes from the ports: what comes later waits a turn. */
+#define SPATE_TURN_BATCHES_MAX 16u
+
+/* Spans of one transaction. A span ends where a segment or a term does. */
+#define SPATE_NODE_SPANS_MAX 64u
+
+/* Entries that one turn applies, so that a long backlog does not delay a heartbeat. */
+#define SPATE_TURN_APPLY_MAX 4096u
+
+/* Forwards that a follower may have under way, and the bytes kept to repeat them. */
+#define SPATE_FORWARDS_MAX        4096u
+#define SPATE_FORWARD_ARENA_BYTES (8u << 20)
+
+/* How many of a member's forwards the leader remembers. Its window is SPATE_FORWARDS_MAX wide, so
+ * twice that is enough to tell a repetition from a new one for certain. */
+#define SPATE_REMEMBERED_MAX (2u * SPATE_FORWARDS_MAX)
+
+/* Forwarded proposals whose outcomes are not sent yet: bounds the ring of answers. */
+#define SPATE_ANSWERS_MAX        65536u
+#define SPATE_ANSWER_RING_BYTES  (4u << 20)
+#define SPATE_PENDING_RING_BYTES (4u << 20)
+
+_Static_assert(SPATE_PORT_OUTCOMES_MAX * 48u <= SPATE_PORT_OUTCOME_RING_BYTES * 3u / 4u,
+               "an outcome ring holds every outcome that its port can be owed");
+_Static_assert(SPATE_ANSWERS_MAX * 48u <= SPATE_ANSWER_RING_BYTES * 3u / 4u,
+               "the answer ring holds every answer that can be owed");
+
+/* A proposal as it lies in a port's ring. */
+struct spate_port_record {
+    uint64_t cookie;
+    uint32_t size;
+    uint32_t zero;
+    uint8_t data[];
+};
+
+struct spate_port {
+    struct spate_node *node;
+    uint32_t place; /* In node->ports. */
+    struct spate_waker *waker;
+
+    struct spate_ring *proposals; /* client -> node */
+    struct spate_ring *applied;   /* apply stage -> client */
+    struct spate_ring *replied;   /* node -> client: refusals, outcomes of forwards */
+    uint64_t proposals_taken;     /* The node's. */
+    bool has_replied;             /* The node's: `replied` is to be published. */
+
+    /* Outcomes that the client took, and in the top bit whether the node waits for room. */
+    _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t outcomes_taken;
+    _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic bool is_client_waiting;
+};
+
+/* Whom an outcome belongs to: a port, or a member that passed the proposal on. */
+struct spate_origin {
+    uint32_t place; /* In node->ports or node->peers. */
+    uint32_t epoch; /* 0: a port. Otherwise the peer's session, counted. */
+};
+
+/* Proposals that became the entries [first, first + count) of `term`: node -> apply stage. */
+struct spate_pending {
+    spate_index first;
+    spate_term term;
+    struct spate_origin origin;
+    uint32_t count;
+    uint32_t zero;
+    uint64_t cookies[];
+};
+
+/* The outcome of a forwarded proposal: apply stage -> node. */
+struct spate_answer {
+    struct spate_origin origin;
+    struct spate_result result;
+};
+
+/* Proposals of one origin on their way into the engine; the bytes are lent. */
+struct spate_batch {
+    struct spate_port *port; /* Whose ring they lie in; NULL: a frame. */
+    uint32_t count;
+    uint32_t next; /* The first that is not dealt with. */
+    uint64_t cookies[SPATE_PROPOSALS_MAX];
+    struct spate_proposal items[SPATE_PROPOSALS_MAX];
+};
+
+/* A forward that the leader remembers, by cookie. */
+enum spate_remembered_state {
+    SPATE_REMEMBERED_NOTHING,
+    SPATE_REMEMBERED_PENDING,
+    SPATE_REMEMBERED_ANSWERED
+};
+
+struct spate_remembered {
+    struct spate_result result; /* .cookie is the key. */
+    enum spate_remembered_state state;
+};
+
+struct spate_node_peer {
+    spate_node_id id;
+    uint32_t epoch;
+    uint64_t session;
+    spate_time_ns rtt_ns; /* As the engine was last told. */
+    struct spate_remembered *remembered;
+};
+
+/* A proposal that this follower passed on. Slots form a queue by cookie. */
+struct spate_forward {
+    uint64_t client_cookie;
+    struct spate_port *port;
+    uint64_t arena_first; /* Positions count up for ever; modulo the arena's size they are bytes. */
+    uint64_t arena_after;
+    uint32_t size;
+    uint32_t tries;
+    spate_node_id leader;
+    spate_term term;
+    spate_time_ns resend_at;
+    spate_time_ns give_up_at;
+    bool is_open;
+    bool was_sent;  /* Until then the outcome is certain: not proposed. */
+    bool is_orphan; /* Its leader is no longer the leader: only waiting for a late answer. */
+};
+
+struct spate_forwards {
+    uint64_t head, tail; /* Cookies: [head, tail) are in use. */
+    uint64_t arena_first, arena_after;
+    spate_time_ns deadline;
+    spate_node_id leader; /* As last seen by the scan. */
+    spate_term term;
+    struct spate_forward slots[SPATE_FORWARDS_MAX];
+    uint8_t *arena;
+};
+
+#define SPATE_NODE_STATUS_WORDS ((sizeof(struct spate_node_status) + 7u) / 8u)
+
+struct spate_node {
+    struct spate_node_options options;
+    struct spate_link *link;
+    struct spate_store *store;
+    struct spate_log *log;
+    struct spate_raft *raft;
+    spate_err failure; /* Final. */
+
+    /* The engine, as of its last step. */
+    spate_time_ns now;
+    struct spate_effects effects;
+    enum spate_role role;
+    spate_term term;
+    spate_node_id leader;
+    bool engine_is_dirty; /* It saw an event since its last FLUSH. */
+    spate_time_ns engine_deadline;
+    spate_time_ns link_deadline;
+    spate_time_ns rtt_deadline;
+    struct spate_log_view view; /* For encoding; of this flush. */
+
+    /* storing.c */
+    uint64_t tickets_submitted, tickets_completed; /* The engine's … */
+    uint64_t tickets_told;                         /* … and what it was told of them. */
+    spate_ticket store_submitted, store_completed; /* The store's. */
+    spate_ticket ticket_last[SPATE_TICKETS_MAX];   /* The engine's to the store's. */
+    uint64_t fetches, fetches_missed;
+    bool batch_waits; /* The store had no room for the batch in `effects`. */
+    struct spate_log_span spans[SPATE_NODE_SPANS_MAX];
+    struct spate_entry_id fetched_last; /* The last entry of the last fetch. */
+    struct spate_entry_id stored_base;
+
+    /* proposals.c, port.c, forward.c, answer.c */
+    struct spate_port *ports[SPATE_PORTS_MAX];
+    uint32_t port_count;
+    uint32_t port_next;
+    struct spate_batch batch;           /* From a port. */
+    struct spate_batch forwarded_batch; /* From a frame. */
+    struct spate_node_peer peers[SPATE_MEMBERS_MAX];
+    uint32_t peer_count;
+    struct spate_node_peer *forwarding_peer; /* Of forwarded_batch. */
+    uint32_t answers_owed;
+    struct spate_forwards forwards;
+    struct spate_ring *pending; /* node -> apply stage */
+    struct spate_ring *answers; /* apply stage -> node */
+
+    /* apply.c */
+    _Alignas(SPATE_CACHE_LINE_BYTES) struct {
+        spate_index applied;
+        spate_index fsm_applied;
+        struct spate_pending *run; /* The oldest pending run … */
+        uint32_t run_done;         /* … and how much of it has its outcome. */
+        uint32_t ports_touched;
+        bool has_answers;
+        uint64_t entries;
+        struct spate_command commands[SPATE_PROPOSALS_MAX];
+        uint64_t values[SPATE_PROPOSALS_MAX];
+    } apply;
+    _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t commit_shown;  /* node -> apply stage */
+    _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t applied_shown; /* apply stage -> node */
+    _Atomic uint64_t entries_applied;
+    _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic bool is_apply_handed_over;
+    _Atomic bool is_apply_waiting;
+    _Atomic bool is_waiting_for_apply; /* The node wants to hear when something was applied. */
+
+    /* compact.c, status.c */
+    uint64_t compacted_past_members;
+    uint64_t turns, turns_idle;
+    uint64_t proposals, proposals_forwarded, proposals_refused;
+    uint64_t frames_malformed;
+    spate_time_ns status_at;
+    bool status_is_stale;
+    spate_term status_term;
+    enum spate_role status_role;
+    spate_node_id status_leader;
+    _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t status_version;
+    _Atomic uint64_t status_words[SPATE_NODE_STATUS_WORDS];
+};
+
+/* poll.c: lets the engine see one event of this turn. */
+void spate_node_step(struct spate_node *node, struct spate_event *event);
+
+/* recover.c: what stands in the store becomes the log in memory. */
+spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded);
+
+/* frames.c: network -> engine. Returns the payloads taken. */
+uint32_t spate_node_take_frames(struct spate_node *node);
+
+/* send.c: engine -> network. False: there was no room, or the log moved on. */
+bool spate_node_send(struct spate_node *node, const struct spate_message *message);
+void spate_node_give_messages(struct spate_node *node);
+
+/* storing.c: engine <-> disk. */
+uint32_t spate_node_take_stored(struct spate_node *node);
+bool spate_node_store_is_ready(const struct spate_node *node);
+void spate_node_give_batch(struct spate_node *node);
+bool spate_node_give_fetch(struct spate_node *node, const struct spate_effect_fetch *fetch);
+
+/* proposals.c: ports -> engine. */
+uint32_t spate_node_take_proposals(struct spate_node *node);
+
+/* Proposes batch[next …]; false when nothing more can be proposed now. */
+bool spate_node_propose(struct spate_node *node, struct spate_batch *batch,
+                        struct spate_origin origin);
+
+/* port.c: node -> client. */
+void spate_port_reply(struct spate_port *port, const struct spate_result *result);
+void spate_node_publish_replies(struct spate_node *node);
+void spate_port_wake_client(struct spate_port *port);
+uint32_t spate_port_room(struct spate_port *port);
+void spate_port_destroy(struct spate_port *port);
+
+/* forward.c: what a follower passes on. False: no room at the moment. */
+bool spate_node_forward(struct spate_node *node, struct spate_port *port, uint64_t cookie,
+                        const struct spate_proposal *proposal);
+void spate_node_take_forward_result(struct spate_node *node, const struct spate_message *message);
+uint32_t spate_node_tick_forwards(struct spate_node *node);
+
+/* answer.c: what a leader was passed. */
+void spate_node_take_forward(struct spate_node *node, const struct spate_message *message);
+void spate_node_propose_forwarded(struct spate_node *node);
+uint32_t spate_node_take_answers(struct spate_node *node);
+struct spate_node_peer *spate_node_peer_find(struct spate_node *node, spate_node_id id);
+
+/* apply.c */
+uint32_t spate_node_apply_turn(struct spate_node *node, uint32_t entries_max);
+void spate_node_show_commit(struct spate_node *node);
+bool spate_node_applies_inline(const struct spate_node *node);
+
+/* outcome.c: entry -> outcome; the apply stage's. */
+void spate_node_resolve(struct spate_node *node, spate_index first, spate_term term, uint32_t count,
+                        const uint64_t values[]);
+void spate_node_publish_outcomes(struct spate_node *node);
+
+/* compact.c */
+uint32_t spate_node_compact(struct spate_node *node);
+
+/* status.c */
+void spate_node_publish_status(struct spate_node *node);
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * What stands in the store at start becomes the log in memory: its newest part, up to a third
+ * of the budget, so that there is room to work even when half of each segment is lost on entries
+ * that do not fit behind each other. Older entries stay in the store for those who need them.
+ */
+#include "node_internal.h"
+
+#include "base/assert.h"
+
+/* Entries by which the search for the beginning of that part first steps back. */
+#define STEP_FIRST 1024u
+
+#define READ_BYTES_MAX (4u << 20)
+
+/* The bytes of the stored entries [first, last], or more than `bytes_max`. */
+static spate_err measure(struct spate_store *store, spate_index first, spate_index last,
+                         uint64_t bytes_max, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+
+    while (first <= last && bytes <= bytes_max) {
+        struct spate_log_span span;
+        const spate_err err = store->ops->read(store, first, READ_BYTES_MAX, &span);
+
+        if (err != SPATE_OK) {
+            return err;
+        }
+        spate_assert(span.first == first);
+        spate_assert(span.count >= 1);
+        bytes += span.bytes;
+        first += span.count;
+    }
+    *ret_bytes = bytes;
+    return SPATE_OK;
+}
+
+/* The lowest index from which on all entries together have at most `bytes_max` bytes, roughly. */
+static spate_err find_first(struct spate_store *store, const struct spate_store_loaded *loaded,
+                            uint64_t bytes_max, spate_index *ret_first)
+{
+    spate_index first = loaded->last + 1;
+    uint64_t step = STEP_FIRST;
+    uint64_t bytes = 0;
+
+    while (first > loaded->base.index + 1 && step > 0) {
+        const uint64_t left = first - 1 - loaded->base.index;
+        const uint64_t back = step < left ? step : left;
+        uint64_t more;
+        const spate_err err = measure(store, first - back, first - 1, bytes_max - bytes, &more);
+
+        if (err != SPATE_OK) {
+            return err;
+        }
+        if (bytes + more > bytes_max) {
+            /* Too far: only shorter steps from now on. */
+            step = back / 2;
+            continue;
+        }
+        bytes += more;
+        first -= back;
+        step = back == step ? step : left;
+    }
+    *ret_first = first;
+    return SPATE_OK;
+}
+
+static spate_err read_base(struct spate_store *store, const struct spate_store_loaded *loaded,
+                           spate_index index, struct spate_entry_id *ret_base)
+{
+    struct spate_log_span span;
+
+    if (index == loaded->base.index) {
+        *ret_base = loaded->base;
+        return SPATE_OK;
+    }
+    const spate_err err = store->ops->read(store, index, 1, &span);
+    if (err == SPATE_OK) {
+        *ret_base = (struct spate_entry_id){.term = span.term, .index = index};
+    }
+    return err;
+}
+
+static spate_err read_back(struct spate_node *node, spate_index first, spate_index last)
+{
+    while (first <= last) {
+        struct spate_log_span span;
+        spate_err err = node->store->ops->read(node->store, first, READ_BYTES_MAX, &span);
+
+        if (err != SPATE_OK) {
+            return err;
+        }
+        if (span.first != first || span.term < spate_log_last_term(node->log)) {
+            return SPATE_ERR_CORRUPT;
+        }
+        err = spate_log_stage_encoded(node->log, span.term, span.data, span.bytes, span.count);
+        if (err != SPATE_OK) {
+            return err == SPATE_ERR_MALFORMED ? SPATE_ERR_CORRUPT : err;
+        }
+        spate_log_publish(node->log);
+        first += span.count;
+    }
+    return SPATE_OK;
+}
+
+spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded)
+{
+    struct spate_store *store = node->store;
+    struct spate_entry_id base;
+    spate_index first;
+
+    spate_err err = store->ops->load(store, ret_loaded);
+    if (err != SPATE_OK) {
+        return err;
+    }
+    if (ret_loaded->last < ret_loaded->base.index ||
+        ret_loaded->hard_state.commit > ret_loaded->last) {
+        return SPATE_ERR_CORRUPT;
+    }
+    node->stored_base = ret_loaded->base;
+    err = find_first(store, ret_loaded, node->options.log_budget_bytes / 3, &first);
+    if (err == SPATE_OK) {
+        err = read_base(store, ret_loaded, first - 1, &base);
+    }
+    if (err != SPATE_OK) {
+        return err == SPATE_ERR_NOT_FOUND ? SPATE_ERR_CORRUPT : err;
+    }
+    const struct spate_log_options options = {
+        .budget_bytes = node->options.log_budget_bytes,
+        .segment_bytes = node->options.log_segment_bytes,
+        .reclaim = node->options.reclaim,
+        .base = base,
+    };
+    err = spate_log_create(&options, &node->log);
+    if (err == SPATE_OK) {
+        err = read_back(node, first, ret_loaded->last);
+    }
+    if (err == SPATE_OK && ret_loaded->hard_state.term < spate_log_last_term(node->log)) {
+        err = SPATE_ERR_CORRUPT;
+    }
+    return err == SPATE_ERR_NOT_FOUND ? SPATE_ERR_CORRUPT : err;
+}
