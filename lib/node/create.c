@@ -75,9 +75,12 @@ static spate_err create_queues(struct spate_node *node)
 static spate_err create_engine(struct spate_node *node, const struct spate_store_loaded *loaded)
 {
     const struct spate_node_options *options = &node->options;
-    const uint32_t payload_bytes = spate_link_payload_bytes_safe(node->link);
+    /* Peers are not connected yet. One that can take less than we can send gets its batches in
+     * pieces: correct, but slow, so members are best given the same frame size. */
+    const uint32_t frame_bytes = spate_link_net(node->link)->frame_bytes_max;
+    const uint32_t overhead = SPATE_LINK_OVERHEAD_BYTES + SPATE_WIRE_APPEND_BYTES;
 
-    if (payload_bytes <= SPATE_WIRE_APPEND_BYTES) {
+    if (frame_bytes <= overhead) {
         return SPATE_ERR_INVALID;
     }
     const struct spate_raft_options raft = {
@@ -94,7 +97,7 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .election_timeout_ns_min = options->election_timeout_ns_min,
         .election_timeout_ns_max = options->election_timeout_ns_max,
         .heartbeat_ns = options->heartbeat_ns,
-        .append_bytes_max = payload_bytes - SPATE_WIRE_APPEND_BYTES,
+        .append_bytes_max = frame_bytes - overhead,
         .append_count_max = options->append_count_max,
         .window_bytes = options->window_bytes,
         .window_messages = options->window_messages,

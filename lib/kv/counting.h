@@ -1,0 +1,27 @@
+/*
+ * The state machine that measures: it counts commands and chains their checksums, so that replicas
+ * can be compared by two numbers. A command's answer is the count after it.
+ */
+#ifndef SPATE_KV_COUNTING_H
+#define SPATE_KV_COUNTING_H
+
+#include <stdatomic.h>
+
+#include "base/types.h"
+#include "spate/fsm.h"
+
+struct spate_counting {
+    struct spate_fsm fsm; /* Give its address to the node. */
+    _Atomic uint64_t count;
+    _Atomic uint32_t digest; /* CRC-32C over all commands in order, each behind its size. */
+};
+
+/* An empty one; lives in memory, so it is rebuilt from the log. Memory: the caller's. */
+void spate_counting_init(struct spate_counting *counting);
+
+/* Thread: any. What was applied up to some moment: count first, then digest, are not one snapshot.
+ */
+uint64_t spate_counting_count(const struct spate_counting *counting);
+uint32_t spate_counting_digest(const struct spate_counting *counting);
+
+#endif
