@@ -5,16 +5,18 @@
 #include "base/histogram.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 
-#define SUB_BITS \
-    11u /* 2^11 values are more than 2 * 10^3, so steps stay below one in a thousand. */
+/* 2^11 values are more than 2 * 10^3, so steps stay below one in a thousand. */
+#define SUB_BITS   11u
 #define SUB_COUNT  (1u << SUB_BITS)
 #define HALF_COUNT (SUB_COUNT / 2)
-#define BUCKETS    26u /* Up to 2^36 ns, about 68 s. */
-#define SLOTS      ((BUCKETS + 1) * HALF_COUNT)
-#define VALUE_MAX  ((uint64_t)SUB_COUNT * (1ull << (BUCKETS - 1)) - 1)
+/* Up to 2^36 ns, about 68 s. */
+#define BUCKETS   26u
+#define SLOTS     ((BUCKETS + 1) * HALF_COUNT)
+#define VALUE_MAX ((uint64_t)SUB_COUNT * (1ull << (BUCKETS - 1)) - 1)
 
 struct spate_histogram {
     uint64_t count;
@@ -68,7 +70,8 @@ void spate_histogram_destroy(struct spate_histogram *histogram)
 
 void spate_histogram_reset(struct spate_histogram *histogram)
 {
-    *histogram = (struct spate_histogram){.min = UINT64_MAX};
+    memset(histogram, 0, sizeof *histogram);
+    histogram->min = UINT64_MAX;
 }
 
 void spate_histogram_record(struct spate_histogram *histogram, uint64_t value, uint64_t count)

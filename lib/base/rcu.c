@@ -8,8 +8,7 @@
  */
 #include "base/rcu.h"
 
-#define _LGPL_SOURCE /* BSD-3-Clause is compatible: liburcu's inlined readers (docs/adr/0009). */
-#include <urcu/urcu-qsbr.h>
+#include <sched.h>
 
 #include "base/assert.h"
 
@@ -20,6 +19,13 @@
 #define HAS_TSAN 1
 #endif
 #endif
+
+/* liburcu's inlined readers (BSD-3-Clause is compatible: docs/adr/0009). Under ThreadSanitizer
+ * they stay in liburcu's own library, whose relaxed accesses it would otherwise report. */
+#ifndef HAS_TSAN
+#define _LGPL_SOURCE
+#endif
+#include <urcu/urcu-qsbr.h>
 
 #ifdef HAS_TSAN
 void __tsan_acquire(void *address);
@@ -82,6 +88,7 @@ void spate_rcu_observe(const void *object)
 static void reclaimed(struct rcu_head *head)
 {
     struct spate_retired *item = (struct spate_retired *)(void *)head;
+    TSAN_ACQUIRE(item);
     TSAN_ACQUIRE(GRACE_PERIOD);
     atomic_store_explicit(&item->is_reclaimed, true, memory_order_release);
 }
@@ -90,6 +97,7 @@ static void retire(struct spate_reclaim *reclaim, struct spate_retired *item)
 {
     (void)reclaim;
     spate_assert(!spate_retired_is_reclaimed(item));
+    TSAN_RELEASE(item);
     urcu_qsbr_call_rcu((struct rcu_head *)(void *)item->reserved, reclaimed);
 }
 
@@ -97,12 +105,31 @@ struct spate_reclaim *spate_rcu_reclaim(void)
 {
     /* Never written: what changes is liburcu's. */
     static const struct spate_reclaim qsbr = {.retire = retire};
+
+    /* Starts liburcu's thread now, so that the first retire() neither allocates nor waits. */
+    (void)urcu_qsbr_get_default_call_rcu_data();
     return (struct spate_reclaim *)(uintptr_t)&qsbr;
 }
 
+/*
+ * All items go through liburcu's default queue, which is first in, first out: when a further item
+ * comes back, all before it have. (urcu_qsbr_barrier() would allocate.)
+ */
 void spate_rcu_barrier(void)
 {
-    urcu_qsbr_barrier();
+    const bool was_online = urcu_qsbr_read_ongoing() != 0;
+    struct spate_retired last = {0};
+
+    retire(spate_rcu_reclaim(), &last);
+    if (was_online) {
+        spate_rcu_offline();
+    }
+    while (!spate_retired_is_reclaimed(&last)) {
+        (void)sched_yield();
+    }
+    if (was_online) {
+        spate_rcu_online();
+    }
 }
 
 static void retire_at_once(struct spate_reclaim *reclaim, struct spate_retired *item)

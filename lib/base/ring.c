@@ -15,25 +15,31 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 
-#define HEADER_BYTES     8u
-#define SKIP             UINT32_MAX
-#define CACHE_LINE_BYTES 64
+#define HEADER_BYTES 8u
+#define SKIP         UINT32_MAX
+
+/* Two cache lines: processors fetch lines in pairs. */
+#define APART_BYTES 128
 
 struct spate_ring {
-    /* Written by the producer. */
-    alignas(CACHE_LINE_BYTES) _Atomic uint64_t published;
-    uint64_t reserved;
+    /* Never written after creation. */
+    alignas(APART_BYTES) uint64_t mask;
+    uint8_t *bytes;
+
+    /* The producer's own. */
+    alignas(APART_BYTES) uint64_t reserved;
     uint64_t released_copy;
 
-    /* Written by the consumer. */
-    alignas(CACHE_LINE_BYTES) _Atomic uint64_t released;
-    uint64_t taken;
+    /* Written by the producer, read by the consumer. */
+    alignas(APART_BYTES) _Atomic uint64_t published;
+
+    /* The consumer's own. */
+    alignas(APART_BYTES) uint64_t taken;
     uint64_t taken_before; /* Where the last taken record began. */
     uint64_t published_copy;
 
-    /* Never written after creation. */
-    alignas(CACHE_LINE_BYTES) uint64_t mask;
-    uint8_t *bytes;
+    /* Written by the consumer, read by the producer. */
+    alignas(APART_BYTES) _Atomic uint64_t released;
 };
 
 spate_err spate_ring_create(uint32_t capacity_bytes, struct spate_ring **ret_ring)
@@ -41,8 +47,8 @@ spate_err spate_ring_create(uint32_t capacity_bytes, struct spate_ring **ret_rin
     spate_assert(capacity_bytes >= 4096);
     spate_assert((capacity_bytes & (capacity_bytes - 1)) == 0);
 
-    struct spate_ring *ring = aligned_alloc(CACHE_LINE_BYTES, sizeof *ring);
-    uint8_t *bytes = aligned_alloc(CACHE_LINE_BYTES, capacity_bytes);
+    struct spate_ring *ring = aligned_alloc(APART_BYTES, sizeof *ring);
+    uint8_t *bytes = aligned_alloc(APART_BYTES, capacity_bytes);
     if (ring == NULL || bytes == NULL) {
         free(ring);
         free(bytes);
