@@ -3,13 +3,22 @@
 
 #include "link_internal.h"
 
+static bool is_loopback(const struct spate_address *address)
+{
+    static const uint8_t ONE[16] = {[15] = 1};
+
+    spate_assert(address->family != 0);
+    return address->family == 4 ? address->bytes[0] == 127
+                                : memcmp(address->bytes, ONE, sizeof ONE) == 0;
+}
+
 static bool is_allowed(enum spate_insecure_peers permission, const struct spate_address *address)
 {
     switch (permission) {
     case SPATE_INSECURE_PEERS_ANY:
         return true;
     case SPATE_INSECURE_PEERS_LOCAL:
-        return address->family == 0 || spate_address_is_loopback(address);
+        return address->family == 0 || is_loopback(address);
     case SPATE_INSECURE_PEERS_REFUSED:
         break;
     }
