@@ -7,7 +7,8 @@ static bool open_segment(struct spate_log *log)
     struct spate_log_state *state = log->state;
     const uint32_t slot_count = atomic_load_explicit(&state->slot_count, memory_order_relaxed);
 
-    spate_assert(slot_count < log->segment_count);
+    /* All in use: there is none to take. */
+    spate_assert(slot_count <= log->segment_count);
     struct spate_log_segment *segment = spate_log_take_segment(log, log->staged + 1);
     if (segment == NULL) {
         return false;

@@ -215,7 +215,11 @@ struct spate_raft_status {
     uint64_t elections_started;
     uint64_t terms_led;
     uint64_t retransmits;
-    uint32_t peer_count; /* Without self. */
+    uint64_t messages_invalid; /* Dropped: no correct member can have sent them. */
+    uint64_t votes_ignored;    /* (Pre-)votes asked for while a leader was heard. */
+    uint64_t appends_busy;     /* AppendEntries dropped because the log had no room. */
+    uint64_t members_unserved; /* Turns in which a member needed what nobody here has any more. */
+    uint32_t peer_count;       /* Without self. */
     struct spate_raft_peer_status peers[SPATE_MEMBERS_MAX];
 };
 

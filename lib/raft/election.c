@@ -1,0 +1,179 @@
+/*
+ * Who leads: timeouts, pre-vote (thesis section 9.6), candidacy (paper section 5.2) and
+ * check-quorum (thesis section 6.2: a leader that no majority answers steps down).
+ */
+#include "raft_internal.h"
+
+void spate_election_arm(struct spate_raft *raft)
+{
+    spate_assert(raft->options.election_timeout_ns_min <= raft->options.election_timeout_ns_max);
+    const spate_time_ns wait_ns = spate_prng_between(
+        &raft->prng, raft->options.election_timeout_ns_min, raft->options.election_timeout_ns_max);
+    raft->election_at = raft->now + wait_ns;
+    spate_assert(raft->election_at >= raft->now);
+}
+
+static enum spate_role role_at_rest(const struct spate_raft *raft)
+{
+    return spate_membership_is_voter(&raft->options.membership, raft->options.self)
+               ? SPATE_ROLE_FOLLOWER
+               : SPATE_ROLE_LEARNER;
+}
+
+void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_id leader)
+{
+    spate_assert(term >= raft->term);
+    spate_assert(term <= SPATE_TERM_MAX);
+    spate_assert(leader != raft->options.self);
+
+    if (term > raft->term) {
+        raft->term = term;
+        raft->vote = 0;
+        /* Committed entries are in every later leader's log (paper section 5.4), nothing else is
+         * known of it. */
+        raft->follower = (struct spate_follower){
+            .verified = raft->commit, .told_match = 0, .heard_at = raft->follower.heard_at};
+    } else if (raft->role == SPATE_ROLE_LEADER) {
+        raft->follower = (struct spate_follower){.verified = raft->commit};
+    }
+    raft->role = role_at_rest(raft);
+    raft->leader = leader;
+    raft->granted = 0;
+    raft->refused = 0;
+    raft->unasked = 0;
+    raft->fetching.is_out = false;
+    raft->is_dirty = true;
+    spate_election_arm(raft);
+}
+
+/* The places of all who may vote, ourselves excepted. */
+static uint32_t other_voters(const struct spate_raft *raft)
+{
+    const struct spate_membership *membership = &raft->options.membership;
+    uint32_t voters = 0;
+
+    for (uint32_t place = 0; place < membership->count; place++) {
+        const struct spate_member *member = &membership->members[place];
+        if ((member->is_voter || member->is_voter_next) && place != raft->self) {
+            voters |= 1u << place;
+        }
+    }
+    spate_assert((voters & 1u << raft->self) == 0);
+    return voters;
+}
+
+static void begin_asking(struct spate_raft *raft)
+{
+    raft->leader = 0;
+    raft->granted = 0;
+    raft->refused = 0;
+    raft->unasked = other_voters(raft);
+    raft->ask_again_at = raft->now + raft->options.heartbeat_ns;
+    raft->is_dirty = true;
+    spate_election_arm(raft);
+}
+
+static void become_candidate(struct spate_raft *raft)
+{
+    spate_assert(raft->term < SPATE_TERM_MAX);
+    spate_election_follow(raft, raft->term + 1, 0);
+    begin_asking(raft);
+    raft->role = SPATE_ROLE_CANDIDATE;
+    raft->vote = raft->options.self;
+    raft->elections_started++;
+    /* The own vote is counted when it is durable. Until then nobody may be led. */
+    spate_assert(!spate_raft_vote_is_durable(raft));
+}
+
+void spate_election_campaign(struct spate_raft *raft)
+{
+    spate_assert(raft->role != SPATE_ROLE_LEADER);
+    if (role_at_rest(raft) == SPATE_ROLE_LEARNER || raft->term >= SPATE_TERM_MAX - 1) {
+        raft->leader = 0;
+        spate_election_arm(raft);
+        return;
+    }
+    if (!raft->options.pre_vote_enabled) {
+        become_candidate(raft);
+        return;
+    }
+    begin_asking(raft);
+    raft->role = SPATE_ROLE_PRE_CANDIDATE;
+    raft->granted = 1u << raft->self; /* Promises nothing, so nothing need be durable. */
+    spate_election_count(raft);
+}
+
+static void become_leader(struct spate_raft *raft)
+{
+    spate_assert(raft->role == SPATE_ROLE_CANDIDATE);
+    spate_assert(raft->vote == raft->options.self);
+    spate_assert(spate_raft_vote_is_durable(raft));
+
+    raft->role = SPATE_ROLE_LEADER;
+    raft->leader = raft->options.self;
+    raft->unasked = 0;
+    raft->terms_led++;
+    raft->is_dirty = true;
+    raft->check_quorum_at = raft->now + raft->options.election_timeout_ns_max;
+    spate_replicate_begin(raft);
+    spate_propose_noop(raft);
+}
+
+void spate_election_count(struct spate_raft *raft)
+{
+    if (raft->role == SPATE_ROLE_CANDIDATE && spate_raft_vote_is_durable(raft)) {
+        raft->granted |= 1u << raft->self;
+    }
+    if (raft->role != SPATE_ROLE_CANDIDATE && raft->role != SPATE_ROLE_PRE_CANDIDATE) {
+        return;
+    }
+    spate_assert((raft->granted & raft->refused) == 0);
+    switch (spate_quorum_votes(&raft->options.membership, raft->granted, raft->refused)) {
+    case SPATE_VOTE_PENDING:
+        break;
+    case SPATE_VOTE_LOST: {
+        /* Back to following; the timer goes on, so a hopeless asker does not ask more often. */
+        const spate_time_ns election_at = raft->election_at;
+        spate_election_follow(raft, raft->term, 0);
+        raft->election_at = election_at;
+        break;
+    }
+    case SPATE_VOTE_WON:
+        if (raft->role == SPATE_ROLE_PRE_CANDIDATE) {
+            become_candidate(raft);
+        } else if ((raft->granted & 1u << raft->self) != 0) {
+            become_leader(raft);
+        }
+        break;
+    }
+}
+
+spate_time_ns spate_election_quorum_at(const struct spate_raft *raft)
+{
+    spate_time_ns active_at[SPATE_MEMBERS_MAX] = {0};
+
+    spate_assert(spate_raft_is_leader(raft));
+    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+        active_at[place] = place == raft->self ? raft->now : raft->progress[place].active_at;
+    }
+    /* The latest moment since which a majority was heard is a quorum's index over times. */
+    const spate_time_ns quorum_at = spate_quorum_index(&raft->options.membership, active_at);
+    spate_assert(quorum_at <= raft->now);
+    return quorum_at;
+}
+
+void spate_election_check_quorum(struct spate_raft *raft)
+{
+    spate_assert(spate_raft_is_leader(raft));
+    if (!raft->options.check_quorum_enabled || raft->now < raft->check_quorum_at) {
+        return;
+    }
+    const spate_time_ns lost_at =
+        spate_election_quorum_at(raft) + raft->options.election_timeout_ns_max;
+    if (raft->now >= lost_at) {
+        spate_election_follow(raft, raft->term, 0);
+        return;
+    }
+    raft->check_quorum_at = lost_at;
+    spate_assert(raft->check_quorum_at > raft->now);
+}

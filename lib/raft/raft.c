@@ -1,0 +1,191 @@
+/* Creation, and which event goes where. */
+#include "raft_internal.h"
+
+#include <stdlib.h>
+
+static bool options_are_valid(const struct spate_raft_options *options)
+{
+    return options->self != 0 && options->session != 0 && options->log != NULL &&
+           spate_membership_is_valid(&options->membership) &&
+           spate_membership_find(&options->membership, options->self) != SPATE_MEMBERS_MAX &&
+           options->term < SPATE_TERM_MAX && options->term >= spate_log_last_term(options->log) &&
+           options->commit <= spate_log_last(options->log) &&
+           options->election_timeout_ns_min >= 1 &&
+           options->election_timeout_ns_min <= options->election_timeout_ns_max &&
+           options->election_timeout_ns_max < SPATE_TIME_NEVER / 4 && options->heartbeat_ns >= 1 &&
+           options->heartbeat_ns < options->election_timeout_ns_min &&
+           options->append_bytes_max >= 1 && options->window_bytes >= 1 &&
+           options->window_messages >= 1 && options->window_messages <= SPATE_WINDOW_MESSAGES_MAX;
+}
+
+spate_err spate_raft_create(const struct spate_raft_options *options, struct spate_raft **ret_raft)
+{
+    spate_assert(options != NULL);
+    spate_assert(ret_raft != NULL);
+    if (!options_are_valid(options)) {
+        return SPATE_ERR_INVALID;
+    }
+    const uint32_t count = options->membership.count;
+    const size_t inflight_count = (size_t)count * options->window_messages;
+    struct spate_raft *raft =
+        calloc(1, sizeof *raft + inflight_count * sizeof(struct spate_inflight));
+    if (raft == NULL) {
+        return SPATE_ERR_NO_MEMORY;
+    }
+    raft->options = *options;
+    raft->log = options->log;
+    raft->self = spate_membership_find(&options->membership, options->self);
+    raft->term = options->term;
+    raft->vote = options->vote;
+    raft->now = options->now;
+    /* What a snapshot or a compaction took away was committed. */
+    const spate_index base = spate_log_first(raft->log) - 1;
+    raft->commit = options->commit > base ? options->commit : base;
+    raft->follower.verified = raft->commit;
+    raft->is_dirty = true;
+    spate_prng_seed(&raft->prng, options->seed, options->self);
+    spate_tickets_init(&raft->tickets, raft->term, raft->vote, spate_log_last(raft->log));
+    for (uint32_t place = 0; place < count; place++) {
+        raft->progress[place].inflight = &raft->inflight[(size_t)place * options->window_messages];
+        raft->progress[place].inflight_max = options->window_messages;
+        spate_progress_reset(&raft->progress[place], spate_log_last(raft->log) + 1, 1, raft->now);
+    }
+    spate_election_follow(raft, raft->term, 0);
+    if (count == 1) {
+        raft->election_at = raft->now; /* Nobody else could lead. */
+    }
+    spate_assert(spate_raft_valid(raft));
+    *ret_raft = raft;
+    return SPATE_OK;
+}
+
+void spate_raft_destroy(struct spate_raft *raft)
+{
+    if (raft != NULL) {
+        spate_assert(raft->options.self != 0);
+        spate_assert(raft->log == raft->options.log);
+    }
+    free(raft);
+}
+
+static void receive(struct spate_raft *raft, const struct spate_message *message)
+{
+    const uint32_t place = spate_membership_find(&raft->options.membership, message->from);
+
+    /* Only who answers may still be in term 0, at the founding of the cluster. */
+    const bool has_term = message->term > 0 || message->kind == SPATE_MESSAGE_VOTE_RESULT;
+
+    /* A term that has no successor would end the cluster: no correct member ever names one. */
+    if (message->to != raft->options.self || place == SPATE_MEMBERS_MAX || place == raft->self ||
+        !has_term || message->term > SPATE_TERM_MAX || message->session == 0) {
+        raft->messages_invalid++;
+        return;
+    }
+    raft->is_dirty = true;
+    switch (message->kind) {
+    case SPATE_MESSAGE_VOTE:
+        spate_vote_receive(raft, place, message);
+        break;
+    case SPATE_MESSAGE_VOTE_RESULT:
+        spate_vote_receive_result(raft, place, message);
+        break;
+    case SPATE_MESSAGE_APPEND:
+        spate_append_receive(raft, place, message);
+        break;
+    case SPATE_MESSAGE_APPEND_RESULT:
+        spate_replicate_receive_result(raft, place, message);
+        break;
+    case SPATE_MESSAGE_FORWARD:
+    case SPATE_MESSAGE_FORWARD_RESULT:
+        raft->messages_invalid++; /* The host's. */
+        break;
+    }
+    spate_assert(raft->term <= SPATE_TERM_MAX);
+}
+
+static void stored(struct spate_raft *raft, uint64_t ticket)
+{
+    spate_assert(ticket <= raft->tickets.issued);
+    if (!spate_tickets_complete(&raft->tickets, ticket)) {
+        return;
+    }
+    raft->is_dirty = true;
+    spate_election_count(raft);
+    spate_commit_count(raft);
+    spate_append_stored(raft);
+    spate_assert(raft->tickets.completed == ticket);
+}
+
+static void measured(struct spate_raft *raft, spate_node_id member, spate_time_ns rtt_ns)
+{
+    const uint32_t place = spate_membership_find(&raft->options.membership, member);
+
+    if (place != SPATE_MEMBERS_MAX && place != raft->self && rtt_ns > 0) {
+        spate_progress_measured(&raft->progress[place], rtt_ns);
+    }
+}
+
+static void show_state(const struct spate_raft *raft, struct spate_effects *effects)
+{
+    effects->commit = raft->commit;
+    effects->term = raft->term;
+    effects->role = raft->role;
+    effects->leader = raft->leader;
+    effects->deadline = raft->is_dirty ? raft->now : raft->deadline;
+}
+
+void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
+                     struct spate_effects *effects)
+{
+    spate_assert(event->now >= raft->now);
+    spate_assert(event->kind < SPATE_EVENT_COUNT);
+    raft->now = event->now;
+    switch (event->kind) {
+    case SPATE_EVENT_MESSAGE:
+        receive(raft, event->message);
+        break;
+    case SPATE_EVENT_PROPOSE:
+        spate_propose(raft, event->propose.items, event->propose.count, effects);
+        break;
+    case SPATE_EVENT_STORED:
+        stored(raft, event->stored.ticket);
+        break;
+    case SPATE_EVENT_RTT:
+        measured(raft, event->rtt.member, event->rtt.rtt_ns);
+        break;
+    case SPATE_EVENT_FETCHED:
+        spate_fetch_receive(raft, event, effects);
+        break;
+    case SPATE_EVENT_FLUSH:
+        spate_flush(raft, event->flush.store_is_ready, event->flush.store_bytes_max, effects);
+        break;
+    case SPATE_EVENT_COUNT:
+        break;
+    }
+    show_state(raft, effects);
+    spate_assert_slow(spate_raft_valid(raft));
+}
+
+void spate_raft_message_dropped(struct spate_raft *raft, const struct spate_message *message)
+{
+    const uint32_t place = spate_membership_find(&raft->options.membership, message->to);
+
+    spate_assert(place < raft->options.membership.count);
+    spate_assert(place != raft->self);
+    if (message->kind != SPATE_MESSAGE_APPEND || !spate_raft_is_leader(raft) ||
+        message->term != raft->term) {
+        return; /* Everything else is asked or told again. */
+    }
+    struct spate_progress *progress = &raft->progress[place];
+    /* What follows it will be refused: those refusals are known already. */
+    if (spate_progress_take_back(progress, message->append.round)) {
+        progress->rewind_round = raft->round + 1;
+    }
+    progress->is_probe_out = false;
+    progress->commit_sent = 0;
+    const spate_time_ns pause_ns = progress->rtt_ns == 0 ? 1000000u : progress->rtt_ns;
+    progress->paused_until =
+        raft->now + (pause_ns < raft->options.heartbeat_ns ? pause_ns : raft->options.heartbeat_ns);
+    raft->deadline =
+        progress->paused_until < raft->deadline ? progress->paused_until : raft->deadline;
+}

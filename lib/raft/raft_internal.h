@@ -1,0 +1,187 @@
+/* The engine's state, and how its files call each other. */
+#ifndef SPATE_RAFT_RAFT_INTERNAL_H
+#define SPATE_RAFT_RAFT_INTERNAL_H
+
+#include "base/assert.h"
+#include "base/prng.h"
+#include "progress_internal.h"
+#include "raft/raft.h"
+#include "tickets_internal.h"
+
+/* Terms from outside and our own stay below this, so that term + 1 always exists. */
+#define SPATE_TERM_MAX (UINT64_MAX - 2)
+
+/* What is owed to a member that asked for a vote, or that still believes in an old term. */
+struct spate_answers {
+    bool has_vote;
+    bool is_pre_vote;
+    bool is_granted;
+    spate_term asked_term;
+    uint64_t vote_session;
+
+    bool has_stale_append; /* An AppendEntries of a term that is over: tell it ours. */
+    uint64_t stale_session;
+    uint64_t stale_round;
+    spate_index stale_prev;
+};
+
+/* A follower's side of replication; the answers leave with the next flush. */
+struct spate_follower {
+    uint64_t leader_session;
+    spate_time_ns heard_at;    /* When the leader last spoke. */
+    spate_index verified;      /* Up to here the log is known to be the same as the leader's. */
+    spate_index leader_commit; /* The highest that the leader named. */
+    spate_index told_match;    /* The match that the leader was last told. */
+    bool has_accept;
+    uint64_t accept_round;
+    bool has_reject;
+    uint64_t reject_round;
+    struct spate_entry_id reject_prev;
+};
+
+struct spate_fetching {
+    bool is_out; /* The host has been asked and has not answered. */
+    spate_node_id member;
+    spate_index first;
+    spate_time_ns ask_at; /* Not (again) before this. */
+};
+
+struct spate_raft {
+    struct spate_raft_options options;
+    struct spate_log *log;
+    uint32_t self; /* Place of ourselves in the membership. */
+    struct spate_prng prng;
+
+    spate_term term;
+    spate_node_id vote;
+    spate_index commit;
+    enum spate_role role;
+    spate_node_id leader;
+    struct spate_tickets tickets;
+
+    spate_time_ns now;
+    spate_time_ns deadline;
+    bool is_dirty;   /* Something happened since the last flush. */
+    bool is_waiting; /* A flush left something for the next one: come back at once. */
+
+    spate_time_ns election_at; /* No leader: when to campaign. */
+    uint32_t granted;          /* Sets of members, by place. */
+    uint32_t refused;
+    uint32_t unasked;           /* Candidate: requests to send with the next flush. */
+    spate_time_ns ask_again_at; /* Candidate: when to repeat what was not answered. */
+    uint32_t owed;              /* Members in `answers` with something to send. */
+    struct spate_answers answers[SPATE_MEMBERS_MAX];
+    struct spate_follower follower;
+
+    uint64_t round;         /* Of the last AppendEntries sent. */
+    spate_index lead_first; /* The leader's own first entry; entries before it are of other terms.
+                             * SPATE_INDEX_NONE_YET: the log had no room for it yet. */
+    spate_time_ns check_quorum_at;
+    uint32_t turn_first; /* Which member is served first; moves on with each flush. */
+    struct spate_fetching fetching;
+    struct spate_progress progress[SPATE_MEMBERS_MAX];
+
+    uint64_t elections_started;
+    uint64_t terms_led;
+    uint64_t retransmits;
+    uint64_t messages_invalid;
+    uint64_t votes_ignored;
+    uint64_t appends_busy;
+    uint64_t members_unserved;
+
+    struct spate_inflight inflight[]; /* members * window_messages */
+};
+
+#define SPATE_INDEX_NONE_YET UINT64_MAX
+
+static inline bool spate_raft_is_leader(const struct spate_raft *raft)
+{
+    return raft->role == SPATE_ROLE_LEADER;
+}
+
+static inline spate_node_id spate_raft_member(const struct spate_raft *raft, uint32_t place)
+{
+    spate_assert(place < raft->options.membership.count);
+    return raft->options.membership.members[place].id;
+}
+
+/* Whether (term, vote), as they are now, would survive a crash. */
+static inline bool spate_raft_term_is_durable(const struct spate_raft *raft)
+{
+    return raft->tickets.durable.term == raft->term;
+}
+
+static inline bool spate_raft_vote_is_durable(const struct spate_raft *raft)
+{
+    return spate_raft_term_is_durable(raft) && raft->tickets.durable.vote == raft->vote;
+}
+
+/* effects.c: the next message of the effects, filled with what all have, or NULL: no room. */
+struct spate_message *spate_effects_message(const struct spate_raft *raft,
+                                            struct spate_effects *effects,
+                                            enum spate_message_kind kind, uint32_t place);
+
+/* conflict.c */
+/* The term at an index, or 0 when the log does not reach back that far. Requires: index <= last. */
+spate_term spate_conflict_term(const struct spate_log *log, spate_index index);
+/* The highest index <= `index` whose term is <= `term`; O(terms). What lies before the log is taken
+ * to be such an index. Requires: index <= last. */
+spate_index spate_conflict_find(const struct spate_log *log, spate_index index, spate_term term);
+
+/* election.c */
+void spate_election_arm(struct spate_raft *raft);
+void spate_election_campaign(struct spate_raft *raft);
+void spate_election_count(struct spate_raft *raft);
+void spate_election_check_quorum(struct spate_raft *raft);
+spate_time_ns spate_election_quorum_at(const struct spate_raft *raft);
+/* Takes a role below candidate, in `term` (not below ours), behind `leader` (0: not known). */
+void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_id leader);
+
+/* vote.c */
+void spate_vote_receive(struct spate_raft *raft, uint32_t place,
+                        const struct spate_message *message);
+void spate_vote_receive_result(struct spate_raft *raft, uint32_t place,
+                               const struct spate_message *message);
+void spate_vote_send(struct spate_raft *raft, struct spate_effects *effects);
+
+/* append.c */
+void spate_append_receive(struct spate_raft *raft, uint32_t place,
+                          const struct spate_message *message);
+/* Owes the leader an answer when more has become durable. */
+void spate_append_stored(struct spate_raft *raft);
+void spate_append_send(struct spate_raft *raft, struct spate_effects *effects);
+
+/* replicate.c */
+void spate_replicate_begin(struct spate_raft *raft);
+void spate_replicate_receive_result(struct spate_raft *raft, uint32_t place,
+                                    const struct spate_message *message);
+void spate_replicate_send(struct spate_raft *raft, struct spate_effects *effects);
+spate_time_ns spate_replicate_deadline(const struct spate_raft *raft);
+/* Puts one AppendEntries to the member into the effects; `span` NULL: an empty one behind `prev`.
+ * Returns whether there was room. */
+bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
+                          struct spate_entry_id prev, const struct spate_log_span *span);
+
+/* fetch.c */
+void spate_fetch_ask(struct spate_raft *raft, struct spate_effects *effects);
+void spate_fetch_receive(struct spate_raft *raft, const struct spate_event *event,
+                         struct spate_effects *effects);
+
+/* commit.c */
+void spate_commit_count(struct spate_raft *raft);
+void spate_commit_follow(struct spate_raft *raft);
+
+/* propose.c */
+void spate_propose(struct spate_raft *raft, const struct spate_proposal items[], uint32_t count,
+                   struct spate_effects *effects);
+void spate_propose_noop(struct spate_raft *raft);
+
+/* batch.c */
+bool spate_batch_is_due(const struct spate_raft *raft);
+void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_effects *effects);
+
+/* flush.c */
+void spate_flush(struct spate_raft *raft, bool store_is_ready, uint64_t store_bytes_max,
+                 struct spate_effects *effects);
+
+#endif

@@ -1,0 +1,83 @@
+/* The engine as others see it. */
+#include "raft_internal.h"
+
+static struct spate_raft_peer_status peer_status(const struct spate_raft *raft, uint32_t place,
+                                                 spate_time_ns now)
+{
+    const struct spate_progress *progress = &raft->progress[place];
+    struct spate_raft_peer_status status = {
+        .id = spate_raft_member(raft, place),
+        .is_voter =
+            spate_membership_is_voter(&raft->options.membership, spate_raft_member(raft, place)),
+    };
+
+    spate_assert(place != raft->self);
+    if (!spate_raft_is_leader(raft)) {
+        return status;
+    }
+    const spate_time_ns age = now > progress->active_at ? now - progress->active_at : 0;
+    status.is_active = progress->session != 0 && age < raft->options.election_timeout_ns_max;
+    status.is_replicating = progress->is_replicating;
+    status.match = progress->match;
+    status.next = progress->next;
+    status.inflight_messages = progress->inflight_count;
+    status.inflight_bytes = progress->inflight_bytes;
+    return status;
+}
+
+void spate_raft_status(const struct spate_raft *raft, spate_time_ns now,
+                       struct spate_raft_status *ret_status)
+{
+    spate_assert(raft != NULL);
+    spate_assert(ret_status != NULL);
+    *ret_status = (struct spate_raft_status){
+        .self = raft->options.self,
+        .leader = raft->leader,
+        .role = raft->role,
+        .term = raft->term,
+        .vote = raft->vote,
+        .commit = raft->commit,
+        .received = spate_log_last(raft->log),
+        .durable = raft->tickets.durable.last,
+        .elections_started = raft->elections_started,
+        .terms_led = raft->terms_led,
+        .retransmits = raft->retransmits,
+        .messages_invalid = raft->messages_invalid,
+        .votes_ignored = raft->votes_ignored,
+        .appends_busy = raft->appends_busy,
+        .members_unserved = raft->members_unserved,
+    };
+    if (spate_raft_is_leader(raft)) {
+        /* Ourselves count as heard at the engine's last event, which may lie before `now`. */
+        const bool is_alone = raft->options.membership.count == 1;
+        const spate_time_ns quorum_at = is_alone ? now : spate_election_quorum_at(raft);
+        ret_status->quorum_age_ns = now > quorum_at ? now - quorum_at : 0;
+    }
+    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+        if (place != raft->self) {
+            ret_status->peers[ret_status->peer_count++] = peer_status(raft, place, now);
+        }
+    }
+    spate_assert(ret_status->peer_count + 1 == raft->options.membership.count);
+}
+
+spate_index spate_raft_needed_first(const struct spate_raft *raft)
+{
+    spate_assert(raft != NULL);
+    spate_index needed = spate_log_last(raft->log) + 1;
+
+    if (!spate_raft_is_leader(raft)) {
+        return needed;
+    }
+    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+        const struct spate_progress *progress = &raft->progress[place];
+        const bool is_reachable =
+            place != raft->self && progress->session != 0 &&
+            raft->now - progress->active_at < raft->options.election_timeout_ns_max;
+        if (is_reachable && progress->received + 1 < needed) {
+            needed = progress->received + 1;
+        }
+    }
+    spate_assert(needed >= 1);
+    return needed;
+}

@@ -1,0 +1,201 @@
+/* RequestVote and its answer (paper sections 5.2 and 5.4.1), as pre-vote too (thesis 9.6). */
+#include "raft_internal.h"
+
+/*
+ * Whether a leader speaks to us, so that nobody else is needed (thesis section 4.2.3). A leader
+ * counts as hearing itself while a majority answers it.
+ */
+static bool hears_leader(const struct spate_raft *raft)
+{
+    if (raft->leader == 0) {
+        return false;
+    }
+    const spate_time_ns heard_at =
+        spate_raft_is_leader(raft) ? spate_election_quorum_at(raft) : raft->follower.heard_at;
+    spate_assert(heard_at <= raft->now);
+    return raft->now - heard_at < raft->options.election_timeout_ns_min;
+}
+
+/* Paper section 5.4.1: later last term, or same last term and at least as long. */
+static bool is_up_to_date(const struct spate_raft *raft, struct spate_entry_id last)
+{
+    const spate_term own_term = spate_log_last_term(raft->log);
+
+    spate_assert(own_term <= raft->term);
+    if (last.term != own_term) {
+        return last.term > own_term;
+    }
+    return last.index >= spate_log_last(raft->log);
+}
+
+static void owe_answer(struct spate_raft *raft, uint32_t place, const struct spate_message *message,
+                       bool is_granted)
+{
+    struct spate_answers *answers = &raft->answers[place];
+
+    spate_assert(message->kind == SPATE_MESSAGE_VOTE);
+    answers->has_vote = true;
+    answers->is_pre_vote = message->vote.is_pre_vote;
+    answers->is_granted = is_granted;
+    answers->asked_term = message->term;
+    answers->vote_session = message->session;
+    raft->owed |= 1u << place;
+    spate_assert(place != raft->self);
+}
+
+static void receive_vote_proper(struct spate_raft *raft, uint32_t place,
+                                const struct spate_message *message)
+{
+    if (message->term > raft->term) {
+        spate_election_follow(raft, message->term, 0);
+    }
+    const bool is_free = raft->vote == message->from || (raft->vote == 0 && raft->leader == 0);
+    const bool is_granted =
+        message->term == raft->term && is_free && is_up_to_date(raft, message->vote.last);
+
+    if (is_granted && raft->vote == 0) {
+        spate_assert(raft->role != SPATE_ROLE_LEADER);
+        spate_election_follow(raft, raft->term, 0);
+        raft->vote = message->from;
+    } else if (is_granted && raft->leader == 0) {
+        spate_election_arm(raft);
+    }
+    owe_answer(raft, place, message, is_granted);
+}
+
+void spate_vote_receive(struct spate_raft *raft, uint32_t place,
+                        const struct spate_message *message)
+{
+    spate_assert(message->kind == SPATE_MESSAGE_VOTE);
+    spate_assert(message->term >= 1);
+    if (!spate_membership_is_voter(&raft->options.membership, message->from) ||
+        message->vote.last.term > message->term ||
+        (message->vote.is_pre_vote && message->vote.last.term == message->term)) {
+        raft->messages_invalid++;
+        return;
+    }
+    if ((message->vote.is_pre_vote || raft->options.check_quorum_enabled) && hears_leader(raft)) {
+        raft->votes_ignored++;
+        return;
+    }
+    if (message->vote.is_pre_vote) {
+        owe_answer(raft, place, message,
+                   message->term > raft->term && is_up_to_date(raft, message->vote.last));
+        return;
+    }
+    receive_vote_proper(raft, place, message);
+}
+
+void spate_vote_receive_result(struct spate_raft *raft, uint32_t place,
+                               const struct spate_message *message)
+{
+    const struct spate_message_vote_result *result = &message->vote_result;
+    const uint32_t bit = 1u << place;
+
+    spate_assert(message->kind == SPATE_MESSAGE_VOTE_RESULT);
+    if (message->peer_session != raft->options.session) {
+        return; /* Meant for an earlier life. */
+    }
+    if (message->term > raft->term) {
+        spate_election_follow(raft, message->term, 0);
+        return;
+    }
+    const bool is_ours =
+        result->is_pre_vote
+            ? raft->role == SPATE_ROLE_PRE_CANDIDATE && result->asked_term == raft->term + 1
+            : raft->role == SPATE_ROLE_CANDIDATE && result->asked_term == raft->term;
+    if (!is_ours || (result->is_granted && !result->is_pre_vote && message->term != raft->term)) {
+        return; /* Of an earlier election. */
+    }
+    spate_assert(place != raft->self);
+    if (result->is_granted) {
+        raft->granted |= bit;
+        raft->refused &= ~bit;
+    } else if ((raft->granted & bit) == 0) {
+        raft->refused |= bit;
+    }
+    spate_election_count(raft);
+}
+
+static bool send_request(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
+{
+    struct spate_message *message = spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE, place);
+    if (message == NULL) {
+        return false;
+    }
+    const bool is_pre_vote = raft->role == SPATE_ROLE_PRE_CANDIDATE;
+    message->term = raft->term + (is_pre_vote ? 1u : 0u);
+    message->vote.is_pre_vote = is_pre_vote;
+    message->vote.last = (struct spate_entry_id){.term = spate_log_last_term(raft->log),
+                                                 .index = spate_log_last(raft->log)};
+    spate_assert(message->vote.last.term <= message->term);
+    return true;
+}
+
+/* Sends what is owed to one member; keeps what must still wait for the disk, or for room. */
+static void send_answers(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
+{
+    struct spate_answers *answers = &raft->answers[place];
+
+    if (answers->has_vote) {
+        const bool is_promise = answers->is_granted && !answers->is_pre_vote;
+        /* A promise of an earlier term is no use to anybody. */
+        const bool is_void = is_promise && (answers->asked_term != raft->term ||
+                                            raft->vote != spate_raft_member(raft, place));
+        const bool is_ready = !is_promise || spate_raft_vote_is_durable(raft);
+        struct spate_message *message = NULL;
+        if (!is_void && is_ready) {
+            message = spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE_RESULT, place);
+        }
+        if (message != NULL) {
+            message->peer_session = answers->vote_session;
+            message->vote_result.is_pre_vote = answers->is_pre_vote;
+            message->vote_result.is_granted = answers->is_granted;
+            message->vote_result.asked_term = answers->asked_term;
+        }
+        answers->has_vote = !is_void && message == NULL;
+    }
+    if (answers->has_stale_append && spate_raft_term_is_durable(raft)) {
+        struct spate_message *message =
+            spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, place);
+        if (message != NULL) {
+            message->peer_session = answers->stale_session;
+            message->append_result.round = answers->stale_round;
+            message->append_result.prev = answers->stale_prev;
+            answers->has_stale_append = false;
+        }
+    }
+    if (!answers->has_vote && !answers->has_stale_append) {
+        raft->owed &= ~(1u << place);
+    }
+}
+
+void spate_vote_send(struct spate_raft *raft, struct spate_effects *effects)
+{
+    const bool is_asking =
+        raft->role == SPATE_ROLE_CANDIDATE || raft->role == SPATE_ROLE_PRE_CANDIDATE;
+
+    spate_assert(is_asking || raft->unasked == 0);
+    if (is_asking && raft->now >= raft->ask_again_at) {
+        /* Repeat what was lost: voters that have said nothing. */
+        for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+            const uint32_t bit = 1u << place;
+            const bool is_silent = ((raft->granted | raft->refused) & bit) == 0;
+            if (place != raft->self && is_silent &&
+                spate_membership_is_voter(&raft->options.membership,
+                                          spate_raft_member(raft, place))) {
+                raft->unasked |= bit;
+            }
+        }
+        raft->ask_again_at = raft->now + raft->options.heartbeat_ns;
+    }
+    for (uint32_t rest = raft->unasked; rest != 0; rest &= rest - 1) {
+        const uint32_t place = (uint32_t)__builtin_ctz(rest);
+        if (send_request(raft, effects, place)) {
+            raft->unasked &= ~(1u << place);
+        }
+    }
+    for (uint32_t rest = raft->owed; rest != 0; rest &= rest - 1) {
+        send_answers(raft, effects, (uint32_t)__builtin_ctz(rest));
+    }
+}
