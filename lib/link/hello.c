@@ -278,7 +278,7 @@ void spate_link_ping_take(struct spate_link *link, struct peer *peer,
 static const struct {
     enum spate_link_drop drop;
     enum refuse_reason reason;
-} REFUSALS[] = {
+} refusals[] = {
     {SPATE_LINK_DROP_VERSION, REFUSE_VERSION},
     {SPATE_LINK_DROP_CLUSTER, REFUSE_CLUSTER},
     {SPATE_LINK_DROP_GROUP, REFUSE_GROUP},
@@ -303,9 +303,9 @@ void spate_link_refuse_send(struct spate_link *link, const struct spate_frame *f
     peer->refuse_at = now + REFUSE_NS;
     uint8_t *payload = answer.data + SPATE_LINK_HEADER_BYTES;
 
-    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(REFUSALS); i++) {
-        if (REFUSALS[i].drop == reason) {
-            spate_put_u32(payload + REFUSE_AT_REASON, REFUSALS[i].reason);
+    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(refusals); i++) {
+        if (refusals[i].drop == reason) {
+            spate_put_u32(payload + REFUSE_AT_REASON, refusals[i].reason);
         }
     }
     spate_put_u32(payload + REFUSE_AT_ZERO, 0);
@@ -333,9 +333,9 @@ void spate_link_refuse_take(struct spate_link *link, const struct spate_frame *f
         drop(link, SPATE_LINK_DROP_SESSION);
         return;
     }
-    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(REFUSALS); i++) {
-        if (REFUSALS[i].reason == spate_get_u32(payload + REFUSE_AT_REASON)) {
-            refused(link, &link->peers[frame->peer], REFUSALS[i].drop, now);
+    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(refusals); i++) {
+        if (refusals[i].reason == spate_get_u32(payload + REFUSE_AT_REASON)) {
+            refused(link, &link->peers[frame->peer], refusals[i].drop, now);
             return;
         }
     }

@@ -5,11 +5,11 @@
 
 static bool is_loopback(const struct spate_address *address)
 {
-    static const uint8_t ONE[16] = {[15] = 1};
+    static const uint8_t one[16] = {[15] = 1};
 
     spate_assert(address->family != 0);
     return address->family == 4 ? address->bytes[0] == 127
-                                : memcmp(address->bytes, ONE, sizeof ONE) == 0;
+                                : memcmp(address->bytes, one, sizeof one) == 0;
 }
 
 static bool is_allowed(enum spate_insecure_peers permission, const struct spate_address *address)
@@ -314,14 +314,14 @@ void spate_link_wake(struct spate_link *link)
 
 const char *spate_link_drop_text(enum spate_link_drop reason)
 {
-    static const char *const TEXTS[] = {
-#define SPATE_LINK_DROP_TEXT(name, text) [SPATE_LINK_DROP_##name] = text,
+    static const char *const texts[] = {
+#define SPATE_LINK_DROP_TEXT(name, text) [SPATE_LINK_DROP_##name] = (text),
         SPATE_LINK_DROP_MAP(SPATE_LINK_DROP_TEXT)
 #undef SPATE_LINK_DROP_TEXT
     };
 
     spate_assert(reason < SPATE_LINK_DROP_COUNT);
-    return TEXTS[reason];
+    return texts[reason];
 }
 
 uint64_t spate_link_dropped(const struct spate_link *link, enum spate_link_drop reason)

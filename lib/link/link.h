@@ -66,9 +66,9 @@ void spate_link_destroy(struct spate_link *link);
 
 /* A received payload: one or more encoded messages. */
 struct spate_link_payload {
-    spate_node_id from;
-    uint64_t session;    /* The sender's process start. */
     const uint8_t *data; /* Valid until spate_link_release(). Aligned to 8. */
+    uint64_t session;    /* The sender's process start. */
+    spate_node_id from;
     uint32_t size;
 };
 
@@ -82,28 +82,28 @@ uint32_t spate_link_rx(struct spate_link *link, spate_time_ns now,
 void spate_link_release(struct spate_link *link);
 
 /* The largest payload that goes to this peer in one frame; 0 while it is not connected. */
-uint32_t spate_link_payload_bytes_max(const struct spate_link *link, spate_node_id peer);
+uint32_t spate_link_payload_bytes_max(const struct spate_link *link, spate_node_id id);
 
 /* The same for the smallest frame that any connected peer can get: for the engine's options. */
 uint32_t spate_link_payload_bytes_safe(const struct spate_link *link);
 
 /*
- * Room for `bytes` more of payload to `peer`: in the frame being filled, or in a new one. NULL: the
- * peer is not connected, no frame is free, or `bytes` is more than a frame takes; drop the message.
- * After writing, call spate_link_wrote(). Frames are sent by spate_link_flush().
+ * Room for `bytes` more of payload to this peer: in the frame being filled, or in a new one. NULL:
+ * the peer is not connected, no frame is free, or `bytes` is more than a frame takes; drop the
+ * message. After writing, call spate_link_wrote(). Frames are sent by spate_link_flush().
  *
  * Requires: what is said to be written is a multiple of 8 bytes, and no more than was reserved.
  */
-uint8_t *spate_link_reserve(struct spate_link *link, spate_node_id peer, uint32_t bytes);
-void spate_link_wrote(struct spate_link *link, spate_node_id peer, uint32_t bytes);
+uint8_t *spate_link_reserve(struct spate_link *link, spate_node_id id, uint32_t bytes);
+void spate_link_wrote(struct spate_link *link, spate_node_id id, uint32_t bytes);
 
 /*
  * Room to build one message larger than a frame, of at most `bytes`. NULL: not connected, the one
  * before is still on its way, or `bytes` exceeds SPATE_LINK_LARGE_BYTES_MAX. After writing, call
  * spate_link_large_wrote().
  */
-uint8_t *spate_link_large_reserve(struct spate_link *link, spate_node_id peer, uint32_t bytes);
-void spate_link_large_wrote(struct spate_link *link, spate_node_id peer, uint32_t bytes,
+uint8_t *spate_link_large_reserve(struct spate_link *link, spate_node_id id, uint32_t bytes);
+void spate_link_large_wrote(struct spate_link *link, spate_node_id id, uint32_t bytes,
                             spate_time_ns now);
 
 /* Sends all frames being filled, in one burst. */
@@ -156,7 +156,7 @@ struct spate_link_peer_status {
 };
 
 /* Each field is the newest, by itself. Thread: any. False: no such peer. */
-bool spate_link_peer_status(const struct spate_link *link, spate_node_id peer,
+bool spate_link_peer_status(const struct spate_link *link, spate_node_id id,
                             struct spate_link_peer_status *ret_status);
 
 const struct spate_net *spate_link_net(const struct spate_link *link);

@@ -9,17 +9,17 @@
 #include "frame_internal.h"
 #include "link/link.h"
 
-#define MS (1000u * 1000u)
+#define MS ((spate_time_ns)1000 * 1000)
 
-#define HELLO_NS_MIN (5u * MS)
-#define HELLO_NS_MAX (500u * MS)
-#define CHALLENGE_NS MS                      /* Between HELLOs that others bring about. */
-#define PROBE_NS_MAX (10000u * (uint64_t)MS) /* Between probes for a larger frame. */
-#define PING_NS      (100u * MS)
-#define SILENT_NS    (1000u * (uint64_t)MS) /* Of a peer that counts as unreachable. */
-#define REFUSE_NS    (100u * MS)            /* Between refusals to one peer. */
-#define NO_FRAME_NS  (MS / 10u)             /* Until another attempt, when none was free. */
-#define WINDOW_MIN   4u                     /* Pieces on their way. */
+#define HELLO_NS_MIN (5 * MS)
+#define HELLO_NS_MAX (500 * MS)
+#define CHALLENGE_NS MS           /* Between HELLOs that others bring about. */
+#define PROBE_NS_MAX (10000 * MS) /* Between probes for a larger frame. */
+#define PING_NS      (100 * MS)
+#define SILENT_NS    (1000 * MS) /* Of a peer that counts as unreachable. */
+#define REFUSE_NS    (100 * MS)  /* Between refusals to one peer. */
+#define NO_FRAME_NS  (MS / 10)   /* Until another attempt, when none was free. */
+#define WINDOW_MIN   4u          /* Pieces on their way. */
 #define WINDOW_START 32u
 #define WINDOW_MAX   128u
 #define WINDOW_BYTES (512u * 1024u) /* The same in bytes, for large frames. */

@@ -158,7 +158,7 @@ static void tiny_close(struct spate_net *net)
     endpoint->is_open = false;
 }
 
-static const struct spate_net_ops TINY_OPS = {
+static const struct spate_net_ops tiny_ops = {
     .name = "tiny",
     .rx = tiny_rx,
     .reserve = tiny_reserve,
@@ -199,7 +199,7 @@ struct spate_net *tiny_hub_open(struct tiny_hub *hub, uint32_t place, uint32_t f
 
     spate_assert(!endpoint->is_open);
     *endpoint = (struct tiny_endpoint){
-        .net = {.ops = &TINY_OPS, .frame_bytes_max = frame_bytes_max},
+        .net = {.ops = &tiny_ops, .frame_bytes_max = frame_bytes_max},
         .hub = hub,
         .place = place,
         .is_open = true,
