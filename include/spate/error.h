@@ -30,6 +30,7 @@ extern "C" {
     X(NO_MEMORY, "out of memory")                                                      \
     X(UNSUPPORTED, "not supported by this build or this machine")
 
+/* Every error is one of these; SPATE_OK is zero. */
 typedef enum spate_err {
 #define SPATE_ERR_ENUM(name, text) SPATE_ERR_##name,
     SPATE_ERR_MAP(SPATE_ERR_ENUM)

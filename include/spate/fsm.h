@@ -19,6 +19,7 @@ struct spate_command {
     const uint8_t *data;
 };
 
+/* A state machine: the functions that a core calls, filled in by the embedder. */
 struct spate_fsm {
     /*
      * Applies `count` commands in order and sets results[i] to the answer of each, which its

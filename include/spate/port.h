@@ -11,6 +11,7 @@ extern "C" {
 
 struct spate_port; /* One client thread's way into a core. */
 
+/* What became of one proposal. */
 struct spate_result {
     uint64_t cookie; /* As given with the proposal. */
     spate_err

@@ -20,23 +20,27 @@ extern "C" {
 
 #define SPATE_API __attribute__((visibility("default")))
 
+/* What carries frames between cores. */
 enum spate_transport {
     SPATE_TRANSPORT_AUTO = 0, /* DPDK when a device is configured and starts, else sockets. */
     SPATE_TRANSPORT_SOCKET = 1,
     SPATE_TRANSPORT_DPDK = 2,
 };
 
+/* What a core's poll loop does when it finds nothing. */
 enum spate_poll_mode {
     SPATE_POLL_ADAPTIVE = 0, /* Spin for a while, then block. Near zero CPU when idle. */
     SPATE_POLL_BUSY = 1,     /* Spin, yielding when idle. Lowest latency. */
 };
 
+/* Where unsealed frames may go. */
 enum spate_insecure {
     SPATE_INSECURE_REFUSED = 0,
     SPATE_INSECURE_LOCAL = 1, /* Unsealed frames over loopback and shared memory only. */
     SPATE_INSECURE_ANY = 2,   /* Unsealed frames to any address: for measuring. */
 };
 
+/* One member of the cluster as the configuration names it. */
 struct spate_member_options {
     spate_node_id id;    /* 1 or more, unique, for ever. */
     const char *address; /* "127.0.0.1:7209", "[::1]:7209": numeric, UDP. */
@@ -125,6 +129,7 @@ SPATE_API uint32_t spate_results(struct spate_port *port, struct spate_result re
  */
 SPATE_API int spate_port_fd(struct spate_port *port);
 
+/* What a core knows about one of the others. */
 struct spate_peer_status {
     spate_node_id id;
     bool is_connected;
@@ -136,6 +141,7 @@ struct spate_peer_status {
     char address[56];
 };
 
+/* What a core says about itself. */
 struct spate_status {
     spate_node_id id;
     spate_node_id leader; /* 0: none known. */

@@ -1,6 +1,6 @@
 /*
- * How a client talks to a cluster of which it knows some cores: which one to try, when to try again,
- * and under which (session, sequence), so that a repeated write takes effect once.
+ * How a client talks to a cluster of which it knows some cores: which one to try, when to try
+ * again, and under which (session, sequence), so that a repeated write takes effect once.
  *
  * No sockets inside: the caller carries requests out and reports what came of them.
  *
@@ -47,7 +47,7 @@ void spate_client_begin(struct spate_client *client, spate_time_ns deadline);
 /* Which of the cores to ask. */
 uint32_t spate_client_target(const struct spate_client *client);
 
-/* *ret_delay_ns: how long to wait before trying again (exponential, with jitter, at most 500 ms). */
+/* *ret_delay_ns: how long to wait before trying again (exponential, with jitter, up to 500 ms). */
 enum spate_client_verdict spate_client_answered(struct spate_client *client,
                                                 enum spate_client_answer answer, spate_time_ns now,
                                                 spate_time_ns *ret_delay_ns);
