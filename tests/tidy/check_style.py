@@ -150,7 +150,7 @@ def check_example(root):
     if readme.is_file() and example.is_file():
         shown = re.search(r"<!-- examples/counter\.c -->\n```c\n(.*?)```\n", readme.read_text(), re.S)
         if not shown or shown.group(1) != example.read_text():
-            yield "README.md: the example differs from examples/counter.c (tools/readme_example.py)"
+            yield "README.md: the example differs from examples/counter.c; run tools/readme_example.py"
 
 
 def check_cited(root):
