@@ -138,10 +138,9 @@ spate_err spate_node_poll(struct spate_node *node, uint32_t *ret_work)
         flush_engine(node);
     }
     work += spate_node_tick_forwards(node);
-    if (work > 0 || node->now >= node->link_deadline || node->engine_deadline <= node->now) {
-        node->link_deadline = spate_link_tick(node->link, node->now);
-        spate_link_flush(node->link, node->now);
-    }
+    /* Always: what the link answers by itself (handshakes, pings, repairs) is no work of ours. */
+    node->link_deadline = spate_link_tick(node->link, node->now);
+    spate_link_flush(node->link, node->now);
     if (spate_node_applies_inline(node)) {
         work += spate_node_apply_turn(node, SPATE_TURN_APPLY_MAX);
         if (spate_node_take_answers(node) > 0) {
