@@ -755,7 +755,7 @@ uint32_t cluster_stabilize(struct cluster *cluster)
     }
     const uint32_t tail = cluster->transcript_bytes > 2000 ? cluster->transcript_bytes - 2000 : 0;
     (void)fprintf(stderr, "%s\n", cluster->transcript + tail);
-    spate_assert(!"the cluster never comes to rest");
+    spate_assert(0 && "the cluster never comes to rest");
     return 0;
 }
 
