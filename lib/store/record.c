@@ -75,10 +75,11 @@ spate_err spate_record_decode(const uint8_t *from, size_t size, struct spate_rec
 }
 
 spate_err spate_record_span(const struct spate_record *record, spate_index first,
-                            uint32_t bytes_max, struct spate_log_span *ret_span)
+                            uint32_t count_max, uint32_t bytes_max, struct spate_log_span *ret_span)
 {
     spate_assert(record->first <= first);
     spate_assert(first - record->first < record->count);
+    spate_assert(count_max >= 1);
 
     const uint32_t skipped = (uint32_t)(first - record->first);
     uint32_t begin = 0;
@@ -91,7 +92,7 @@ spate_err spate_record_span(const struct spate_record *record, spate_index first
         if (stride == 0) {
             return SPATE_ERR_CORRUPT;
         }
-        if (i > skipped && at + stride - begin > bytes_max) {
+        if (i > skipped && (i - skipped == count_max || at + stride - begin > bytes_max)) {
             break;
         }
         at += stride;

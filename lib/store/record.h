@@ -44,14 +44,15 @@ spate_err spate_record_decode(const uint8_t *from, size_t size,
                               struct spate_record *ret_record) SPATE_MUST_CHECK;
 
 /*
- * The part of a record that begins at `first` and has at most `bytes_max` bytes (at least one
- * entry). Memory: points into the record.
+ * The part of a record that begins at `first` and has at most `count_max` entries and `bytes_max`
+ * bytes (at least one entry). Memory: points into the record.
  *
  * Requires: record->first <= first < record->first + record->count.
  * Errors:   SPATE_ERR_CORRUPT   the entries are not what the header says.
  */
 spate_err spate_record_span(const struct spate_record *record, spate_index first,
-                            uint32_t bytes_max, struct spate_log_span *ret_span) SPATE_MUST_CHECK;
+                            uint32_t count_max, uint32_t bytes_max,
+                            struct spate_log_span *ret_span) SPATE_MUST_CHECK;
 
 /* Hard state, as stored: checksum first. */
 #define SPATE_HARD_STATE_BYTES 32u
