@@ -218,7 +218,8 @@ static spate_index match_of(const struct spate_raft *raft)
 void spate_append_stored(struct spate_raft *raft)
 {
     spate_assert(raft->tickets.durable.last <= spate_log_last(raft->log));
-    if (!spate_raft_is_leader(raft) && raft->leader != 0 &&
+    /* Rounds begin at 1: before the leader's first the answer would name none. */
+    if (!spate_raft_is_leader(raft) && raft->leader != 0 && raft->follower.accept_round > 0 &&
         match_of(raft) > raft->follower.told_match) {
         raft->follower.has_accept = true;
     }
