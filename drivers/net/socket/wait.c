@@ -1,0 +1,69 @@
+/*
+ * Sleeping without lost wakeups, and waking without a system call when nobody sleeps.
+ *
+ *     ABSENT --wait--> ASLEEP --wake (writes the event)--> WOKEN --the sleeper leaves--> ABSENT
+ *     ABSENT --wake (writes nothing)--> WOKEN --the next wait returns at once--> ABSENT
+ *
+ * Every step is an atomic exchange on one word, so a wake is ordered either before the wait, which
+ * then does not sleep, or after it, and then writes the event.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "socket_internal.h"
+
+#define NS_PER_S 1000000000u
+
+static void sleep_until_ready(struct socket_net *socket, spate_time_ns timeout_ns)
+{
+    /* With every receive slot lent, a readable socket is no reason to return. */
+    const bool has_room = socket->rx_pool.free_count > 0;
+    struct pollfd fds[2] = {
+        {.fd = socket->wake_fd, .events = POLLIN},
+        {.fd = has_room ? socket->fd : -1, .events = POLLIN},
+    };
+    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / NS_PER_S),
+                                     .tv_nsec = (long)(timeout_ns % NS_PER_S)};
+
+    /* Interrupted is as good as woken: returning early does no harm. */
+    (void)ppoll(fds, 2, timeout_ns == SPATE_TIME_NEVER ? NULL : &timeout, NULL);
+    if ((fds[0].revents & POLLIN) != 0) {
+        uint64_t events = 0;
+        (void)!read(socket->wake_fd, &events, sizeof events);
+    }
+}
+
+void spate_socket_wait(struct spate_net *net, spate_time_ns timeout_ns)
+{
+    struct socket_net *socket = socket_of(net);
+    int expected = WAITER_ABSENT;
+
+    if (socket->received_count > 0 || timeout_ns == 0) {
+        (void)atomic_exchange(&socket->waiter, WAITER_ABSENT);
+        (void)sched_yield();
+        return;
+    }
+    if (!atomic_compare_exchange_strong(&socket->waiter, &expected, WAITER_ASLEEP)) {
+        spate_assert(expected == WAITER_WOKEN);
+        (void)atomic_exchange(&socket->waiter, WAITER_ABSENT);
+        (void)sched_yield();
+        return;
+    }
+    sleep_until_ready(socket, timeout_ns);
+    (void)atomic_exchange(&socket->waiter, WAITER_ABSENT);
+}
+
+void spate_socket_wake(struct spate_net *net)
+{
+    struct socket_net *socket = socket_of(net);
+
+    if (atomic_exchange(&socket->waiter, WAITER_WOKEN) == WAITER_ASLEEP) {
+        const uint64_t one = 1;
+        /* Fails only when the counter is full, and then the sleeper is awake already. */
+        (void)!write(socket->wake_fd, &one, sizeof one);
+    }
+}
