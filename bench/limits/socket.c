@@ -1,0 +1,105 @@
+#include "bench/limits/socket_internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/clock.h"
+
+#define BUFFER_BYTES (16 << 20)
+
+/* As much as we may have: beyond the limit as root, up to it otherwise. */
+static void enlarge(int fd, int forced, int asked)
+{
+    const int bytes = BUFFER_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, forced, &bytes, sizeof bytes) != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, asked, &bytes, sizeof bytes);
+    }
+}
+
+int bench_socket_open(struct sockaddr_in *ret_address)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    const int on = 1;
+
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+        (void)close(fd);
+        return -1;
+    }
+    enlarge(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+    enlarge(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+    /* Where the kernel has no UDP_GRO, segments arrive one by one, and that works too. */
+    (void)setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
+    *ret_address = address;
+    return fd;
+}
+
+void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, uint64_t *idle_since)
+{
+    if (polling == BENCH_POLLING_BUSY) {
+        (void)sched_yield();
+        return;
+    }
+    if (polling == BENCH_POLLING_ADAPTIVE) {
+        const uint64_t now = bench_now_ns();
+        *idle_since = *idle_since == 0 ? now : *idle_since;
+        if (now - *idle_since < BENCH_SPIN_NS) {
+            (void)sched_yield();
+            return;
+        }
+    }
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
+    (void)poll(fds, other_fd < 0 ? 1 : 2, BENCH_BLOCK_MS);
+    *idle_since = 0;
+}
+
+bool bench_receiver_create(struct bench_receiver *receiver)
+{
+    memset(receiver, 0, sizeof *receiver);
+    receiver->bytes = malloc((size_t)BENCH_RX_FRAMES * BENCH_RX_BYTES);
+    if (receiver->bytes == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < BENCH_RX_FRAMES; i++) {
+        receiver->parts[i].iov_base = receiver->bytes + (size_t)i * BENCH_RX_BYTES;
+        receiver->parts[i].iov_len = BENCH_RX_BYTES;
+        receiver->messages[i].msg_hdr.msg_iov = &receiver->parts[i];
+        receiver->messages[i].msg_hdr.msg_iovlen = 1;
+        receiver->messages[i].msg_hdr.msg_control = receiver->control[i];
+    }
+    return true;
+}
+
+uint32_t bench_receive(struct bench_receiver *receiver, int fd)
+{
+    for (uint32_t i = 0; i < BENCH_RX_FRAMES; i++) {
+        receiver->messages[i].msg_hdr.msg_controllen = sizeof receiver->control[i];
+    }
+    const int count = recvmmsg(fd, receiver->messages, BENCH_RX_FRAMES, MSG_DONTWAIT, NULL);
+    return count > 0 ? (uint32_t)count : 0;
+}
+
+uint32_t bench_received_frame_bytes(const struct bench_receiver *receiver, uint32_t index)
+{
+    struct msghdr *header = (struct msghdr *)(uintptr_t)&receiver->messages[index].msg_hdr;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+            int bytes = 0;
+            memcpy(&bytes, CMSG_DATA(c), sizeof bytes);
+            return (uint32_t)bytes;
+        }
+    }
+    return receiver->messages[index].msg_len;
+}

@@ -1,0 +1,45 @@
+/* UDP sockets on loopback for the limits: as few system calls for as many frames as possible. */
+#ifndef SPATE_BENCH_LIMITS_SOCKET_INTERNAL_H
+#define SPATE_BENCH_LIMITS_SOCKET_INTERNAL_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "bench/limits/limits.h"
+
+/* How long an adaptive loop polls before it blocks, and how long a block may last. */
+#define BENCH_SPIN_NS  50000u
+#define BENCH_BLOCK_MS 20
+
+/* A bound socket with large buffers on 127.0.0.1; -1 when it cannot be had. */
+int bench_socket_open(struct sockaddr_in *ret_address);
+
+/*
+ * What to do when there was nothing to do. `idle_since` is 0 after work and kept by the waiter. May
+ * block until `fd` is readable, `other_fd` (-1: none) is, or BENCH_BLOCK_MS passed.
+ */
+void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, uint64_t *idle_since);
+
+/* Datagrams of one receive call. */
+#define BENCH_RX_FRAMES 16u
+#define BENCH_RX_BYTES  65536u
+
+struct bench_receiver {
+    struct mmsghdr messages[BENCH_RX_FRAMES];
+    struct iovec parts[BENCH_RX_FRAMES];
+    uint8_t control[BENCH_RX_FRAMES][64];
+    uint8_t *bytes; /* BENCH_RX_FRAMES * BENCH_RX_BYTES */
+};
+
+/* Buffers live as long as the process. */
+bool bench_receiver_create(struct bench_receiver *receiver);
+
+/* Receives what is there, without blocking. */
+uint32_t bench_receive(struct bench_receiver *receiver, int fd);
+
+/* The size of the frames that stand one after the other in message `index` (UDP_GRO). */
+uint32_t bench_received_frame_bytes(const struct bench_receiver *receiver, uint32_t index);
+
+#endif

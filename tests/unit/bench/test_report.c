@@ -1,0 +1,128 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/report/json.h"
+#include "bench/report/results.h"
+#include "support/test.h"
+
+static char *text;
+static size_t text_size;
+
+static FILE *open_text(void)
+{
+    FILE *to = open_memstream(&text, &text_size);
+    assert_non_null(to);
+    return to;
+}
+
+static void json_escapes_and_separates(void **state)
+{
+    (void)state;
+    struct bench_json json = {.to = open_text()};
+
+    bench_json_open(&json, NULL, '{');
+    bench_json_string(&json, "a", "say \"hi\"\\\n");
+    bench_json_open(&json, "b", '[');
+    bench_json_number(&json, NULL, 1.5);
+    bench_json_number(&json, NULL, 1.0 / 0.0);
+    bench_json_close(&json, ']');
+    bench_json_open(&json, "c", '{');
+    bench_json_close(&json, '}');
+    bench_json_bool(&json, "d", true);
+    bench_json_close(&json, '}');
+    assert_int_equal(fclose(json.to), 0);
+    assert_string_equal(text, "{\n"
+                              "  \"a\": \"say \\\"hi\\\"\\\\\\u000a\",\n"
+                              "  \"b\": [\n"
+                              "    1.5,\n"
+                              "    null\n"
+                              "  ],\n"
+                              "  \"c\": {},\n"
+                              "  \"d\": true\n"
+                              "}\n");
+    free(text);
+}
+
+static struct bench_results *some_results(void)
+{
+    struct bench_results *results = bench_results_create();
+    assert_non_null(results);
+    struct bench_row *row = bench_results_add(results, "append, \"one\"", "ns");
+    bench_row_label(row, "nodes", "%u", 3u);
+    bench_row_label(row, "payload", "%u", 64u);
+    bench_row_run(row, 10);
+    bench_row_run(row, 30);
+    bench_row_run(row, 20);
+    row->limit = 40;
+    (void)bench_results_add(results, "never ran", "ns");
+    return results;
+}
+
+static void csv_quotes_and_leaves_out_what_never_ran(void **state)
+{
+    (void)state;
+    struct bench_results *results = some_results();
+    FILE *to = open_text();
+
+    bench_results_write_csv(results, to);
+    assert_int_equal(fclose(to), 0);
+    assert_string_equal(text,
+                        "name,labels,unit,median,min,max,mean,variation,runs,limit,ratio\n"
+                        "\"append, \"\"one\"\"\",\"nodes=3 payload=64\",ns,20,10,30,20,0.5,3,40,"
+                        "0.5\n");
+    free(text);
+    free(results);
+}
+
+static void results_as_json_hold_every_run(void **state)
+{
+    (void)state;
+    struct bench_results *results = some_results();
+    FILE *to = open_text();
+
+    bench_results_write_json(results, to);
+    assert_int_equal(fclose(to), 0);
+    assert_non_null(strstr(text, "\"median\": 20,"));
+    assert_non_null(strstr(text, "\"ratio\": 0.5,"));
+    assert_non_null(strstr(text, "10,\n        30,\n        20\n"));
+    assert_null(strstr(text, "never ran"));
+    free(text);
+    free(results);
+}
+
+/* 1 to 1,000 once each. The ticks are those of HdrHistogram's own output with five per half. */
+static void percentile_files_are_those_of_hdrhistogram(void **state)
+{
+    (void)state;
+    struct spate_histogram *histogram = NULL;
+    FILE *to = open_text();
+
+    assert_int_equal(spate_histogram_create(&histogram), SPATE_OK);
+    for (uint64_t v = 1; v <= 1000; v++) {
+        spate_histogram_record(histogram, v, 1);
+    }
+    bench_hgrm_write(histogram, 1, to);
+    assert_int_equal(fclose(to), 0);
+    assert_non_null(strstr(text, "       Value     Percentile TotalCount 1/(1-Percentile)\n\n"
+                                 "       1.000 0.000000000000          1           1.00\n"
+                                 "     100.000 0.100000000000        100           1.11\n"
+                                 "     200.000 0.200000000000        200           1.25\n"));
+    assert_non_null(strstr(text, "     500.000 0.500000000000        500           2.00\n"
+                                 "     550.000 0.550000000000        550           2.22\n"));
+    assert_non_null(strstr(text, "    1000.000 1.000000000000       1000\n"
+                                 "#[Mean    =      500.500, StdDeviation   =      288.675]\n"
+                                 "#[Max     =     1000.000, Total count    =         1000]\n"));
+    free(text);
+    spate_histogram_destroy(histogram);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_escapes_and_separates),
+        cmocka_unit_test(csv_quotes_and_leaves_out_what_never_ran),
+        cmocka_unit_test(results_as_json_hold_every_run),
+        cmocka_unit_test(percentile_files_are_those_of_hdrhistogram),
+    };
+    return cmocka_run_group_tests_name("bench/report", tests, NULL, NULL);
+}
