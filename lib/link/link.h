@@ -111,7 +111,8 @@ void spate_link_flush(struct spate_link *link, spate_time_ns now);
 
 /*
  * Does what time demands (hellos, pings, repairs) and sends that, as well as the answers that rx
- * gave rise to. Returns the next deadline. Cost: two compares when nothing is due.
+ * gave rise to. Returns the next deadline, which any received frame may bring forward: so call it
+ * in every turn. Cost: two compares when nothing is due.
  */
 spate_time_ns spate_link_tick(struct spate_link *link, spate_time_ns now);
 
