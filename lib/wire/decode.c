@@ -14,30 +14,40 @@ static bool is_entry_id(struct spate_entry_id id)
     return (id.term == 0) == (id.index == 0);
 }
 
+/* Each of these writes its part of the message last, and only if all of it is right. */
 static bool decode_vote(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
-    struct spate_message_vote *vote = &message->vote;
+    const spate_term term = spate_get_u64(from + AT_TERM);
+    struct spate_message_vote vote;
 
     if (bytes != VOTE_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_VOTE) != 0) {
         return false;
     }
-    vote->is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
-    vote->last.term = spate_get_u64(from + VOTE_AT_LAST_TERM);
-    vote->last.index = spate_get_u64(from + VOTE_AT_LAST_INDEX);
-    return message->term >= 1 && is_entry_id(vote->last) && vote->last.term <= message->term;
+    vote.is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
+    vote.last.term = spate_get_u64(from + VOTE_AT_LAST_TERM);
+    vote.last.index = spate_get_u64(from + VOTE_AT_LAST_INDEX);
+    if (term < 1 || !is_entry_id(vote.last) || vote.last.term > term) {
+        return false;
+    }
+    message->vote = vote;
+    return true;
 }
 
 static bool decode_vote_result(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
-    struct spate_message_vote_result *result = &message->vote_result;
+    struct spate_message_vote_result result;
 
     if (bytes != VOTE_RESULT_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_VOTE_RESULT) != 0) {
         return false;
     }
-    result->is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
-    result->is_granted = (from[AT_FLAGS] & FLAG_GRANTED) != 0;
-    result->asked_term = spate_get_u64(from + VOTE_RESULT_AT_ASKED_TERM);
-    return result->asked_term >= 1;
+    result.is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
+    result.is_granted = (from[AT_FLAGS] & FLAG_GRANTED) != 0;
+    result.asked_term = spate_get_u64(from + VOTE_RESULT_AT_ASKED_TERM);
+    if (result.asked_term < 1) {
+        return false;
+    }
+    message->vote_result = result;
+    return true;
 }
 
 /* Whether `count` entries can take up `bytes`, and both are within bounds. */
@@ -54,77 +64,87 @@ static bool is_plausible_range(const struct spate_message_append *append)
 
 static bool decode_append(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
-    struct spate_message_append *append = &message->append;
+    const spate_term term = spate_get_u64(from + AT_TERM);
+    struct spate_message_append append;
 
     if (bytes < SPATE_WIRE_APPEND_BYTES || from[AT_FLAGS] != 0) {
         return false;
     }
-    append->prev.term = spate_get_u64(from + APPEND_AT_PREV_TERM);
-    append->prev.index = spate_get_u64(from + APPEND_AT_PREV_INDEX);
-    append->commit = spate_get_u64(from + APPEND_AT_COMMIT);
-    append->round = spate_get_u64(from + APPEND_AT_ROUND);
-    append->entries_term = spate_get_u64(from + APPEND_AT_ENTRIES_TERM);
-    append->count = spate_get_u32(from + APPEND_AT_COUNT);
-    append->bytes = spate_get_u32(from + APPEND_AT_ENTRIES_BYTES);
-    append->entries = append->count > 0 ? from + APPEND_AT_ENTRIES : NULL;
-    return append->bytes == bytes - SPATE_WIRE_APPEND_BYTES && message->term >= 1 &&
-           is_entry_id(append->prev) && append->prev.term <= message->term &&
-           append->entries_term <= message->term && is_plausible_range(append);
+    append.prev.term = spate_get_u64(from + APPEND_AT_PREV_TERM);
+    append.prev.index = spate_get_u64(from + APPEND_AT_PREV_INDEX);
+    append.commit = spate_get_u64(from + APPEND_AT_COMMIT);
+    append.round = spate_get_u64(from + APPEND_AT_ROUND);
+    append.entries_term = spate_get_u64(from + APPEND_AT_ENTRIES_TERM);
+    append.count = spate_get_u32(from + APPEND_AT_COUNT);
+    append.bytes = spate_get_u32(from + APPEND_AT_ENTRIES_BYTES);
+    append.entries = append.count > 0 ? from + APPEND_AT_ENTRIES : NULL;
+    if (append.bytes != bytes - SPATE_WIRE_APPEND_BYTES || term < 1 || !is_entry_id(append.prev) ||
+        append.prev.term > term || append.entries_term > term || !is_plausible_range(&append)) {
+        return false;
+    }
+    message->append = append;
+    return true;
 }
 
 static bool decode_append_result(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
-    struct spate_message_append_result *result = &message->append_result;
+    struct spate_message_append_result result;
 
     if (bytes != APPEND_RESULT_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_APPEND_RESULT) != 0) {
         return false;
     }
-    result->is_accepted = (from[AT_FLAGS] & FLAG_ACCEPTED) != 0;
-    result->round = spate_get_u64(from + APPEND_RESULT_AT_ROUND);
-    result->prev = spate_get_u64(from + APPEND_RESULT_AT_PREV);
-    result->match = spate_get_u64(from + APPEND_RESULT_AT_MATCH);
-    result->last = spate_get_u64(from + APPEND_RESULT_AT_LAST);
-    result->hint_term = spate_get_u64(from + APPEND_RESULT_AT_HINT_TERM);
+    result.is_accepted = (from[AT_FLAGS] & FLAG_ACCEPTED) != 0;
+    result.round = spate_get_u64(from + APPEND_RESULT_AT_ROUND);
+    result.prev = spate_get_u64(from + APPEND_RESULT_AT_PREV);
+    result.match = spate_get_u64(from + APPEND_RESULT_AT_MATCH);
+    result.last = spate_get_u64(from + APPEND_RESULT_AT_LAST);
+    result.hint_term = spate_get_u64(from + APPEND_RESULT_AT_HINT_TERM);
+    message->append_result = result;
     return true;
 }
 
 static bool decode_forward(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
-    struct spate_message_forward *forward = &message->forward;
+    struct spate_message_forward forward;
 
     if (bytes < FORWARD_AT_DATA || from[AT_FLAGS] != 0 ||
         spate_get_u32(from + FORWARD_AT_ZERO) != 0) {
         return false;
     }
-    forward->cookie = spate_get_u64(from + FORWARD_AT_COOKIE);
-    forward->size = spate_get_u32(from + FORWARD_AT_SIZE);
-    forward->data = from + FORWARD_AT_DATA;
-    if (forward->size > SPATE_ENTRY_BYTES_MAX ||
-        spate_round_up_8(forward->size) != bytes - FORWARD_AT_DATA) {
+    forward.cookie = spate_get_u64(from + FORWARD_AT_COOKIE);
+    forward.size = spate_get_u32(from + FORWARD_AT_SIZE);
+    forward.data = from + FORWARD_AT_DATA;
+    if (forward.size > SPATE_ENTRY_BYTES_MAX ||
+        spate_round_up_8(forward.size) != bytes - FORWARD_AT_DATA) {
         return false;
     }
-    for (uint32_t at = FORWARD_AT_DATA + forward->size; at < bytes; at++) {
+    for (uint32_t at = FORWARD_AT_DATA + forward.size; at < bytes; at++) {
         if (from[at] != 0) {
             return false;
         }
     }
+    message->forward = forward;
     return true;
 }
 
 static bool decode_forward_result(const uint8_t *from, uint32_t bytes,
                                   struct spate_message *message)
 {
-    struct spate_message_forward_result *result = &message->forward_result;
+    struct spate_message_forward_result result;
 
     if (bytes != FORWARD_RESULT_BYTES || from[AT_FLAGS] != 0 ||
         spate_get_u32(from + FORWARD_RESULT_AT_ZERO) != 0) {
         return false;
     }
-    result->cookie = spate_get_u64(from + FORWARD_RESULT_AT_COOKIE);
-    result->index = spate_get_u64(from + FORWARD_RESULT_AT_INDEX);
-    result->value = spate_get_u64(from + FORWARD_RESULT_AT_VALUE);
-    result->status = spate_get_u32(from + FORWARD_RESULT_AT_STATUS);
-    return result->status < SPATE_ERR_COUNT;
+    result.cookie = spate_get_u64(from + FORWARD_RESULT_AT_COOKIE);
+    result.index = spate_get_u64(from + FORWARD_RESULT_AT_INDEX);
+    result.value = spate_get_u64(from + FORWARD_RESULT_AT_VALUE);
+    result.status = spate_get_u32(from + FORWARD_RESULT_AT_STATUS);
+    if (result.status >= SPATE_ERR_COUNT) {
+        return false;
+    }
+    message->forward_result = result;
+    return true;
 }
 
 static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_message *message)
@@ -162,17 +182,17 @@ spate_err spate_wire_decode(const uint8_t *from, uint32_t available,
         length > available - SPATE_WIRE_HEADER_BYTES) {
         return SPATE_ERR_MALFORMED;
     }
-    struct spate_message message = {
-        .term = spate_get_u64(from + AT_TERM),
-        .session = spate_get_u64(from + AT_SESSION),
-        .peer_session = spate_get_u64(from + AT_PEER_SESSION),
-    };
+    const uint64_t session = spate_get_u64(from + AT_SESSION);
 
-    if (message.session == 0 || !decode_body(from, SPATE_WIRE_HEADER_BYTES + length, &message)) {
+    if (session == 0 || !decode_body(from, SPATE_WIRE_HEADER_BYTES + length, ret_message)) {
         return SPATE_ERR_MALFORMED;
     }
-    message.kind = (enum spate_message_kind)from[AT_KIND];
-    *ret_message = message;
+    ret_message->kind = (enum spate_message_kind)from[AT_KIND];
+    ret_message->from = 0;
+    ret_message->to = 0;
+    ret_message->term = spate_get_u64(from + AT_TERM);
+    ret_message->session = session;
+    ret_message->peer_session = spate_get_u64(from + AT_PEER_SESSION);
     *ret_bytes = SPATE_WIRE_HEADER_BYTES + length;
     return SPATE_OK;
 }
