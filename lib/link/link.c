@@ -3,22 +3,13 @@
 
 #include "link_internal.h"
 
-static bool is_loopback(const struct spate_address *address)
-{
-    static const uint8_t one[16] = {[15] = 1};
-
-    spate_assert(address->family != 0);
-    return address->family == 4 ? address->bytes[0] == 127
-                                : memcmp(address->bytes, one, sizeof one) == 0;
-}
-
 static bool is_allowed(enum spate_insecure_peers permission, const struct spate_address *address)
 {
     switch (permission) {
     case SPATE_INSECURE_PEERS_ANY:
         return true;
     case SPATE_INSECURE_PEERS_LOCAL:
-        return address->family == 0 || is_loopback(address);
+        return address->family == 0 || spate_address_is_loopback(address);
     case SPATE_INSECURE_PEERS_REFUSED:
         break;
     }
@@ -247,6 +238,7 @@ uint32_t spate_link_rx(struct spate_link *link, spate_time_ns now,
     uint32_t done_count = 0;
 
     spate_assert(link->held_count == 0);
+    spate_assert(count >= 1);
     const uint32_t frame_count =
         link->net->ops->rx(link->net, frames, count < SPATE_BURST_MAX ? count : SPATE_BURST_MAX);
 

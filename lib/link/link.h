@@ -76,6 +76,8 @@ struct spate_link_payload {
  * Takes what has arrived: at most `count` payloads. Handshakes, pings and pieces are dealt with
  * inside. Never blocks. The payloads stay lent until spate_link_release(), which comes before the
  * next call.
+ *
+ * Requires: count >= 1.
  */
 uint32_t spate_link_rx(struct spate_link *link, spate_time_ns now,
                        struct spate_link_payload payloads[], uint32_t count);

@@ -13,7 +13,10 @@ static struct tiny_endpoint *endpoint_of(struct spate_net *net)
 static void queue_one(struct tiny_hub *hub, uint32_t from, uint32_t to, const uint8_t *data,
                       uint32_t size)
 {
-    if (hub->queued == TINY_QUEUE_MAX) {
+    spate_assert(to < TINY_ENDPOINTS_MAX);
+    /* No driver hands on nothing, or more than its frames hold. */
+    if (hub->queued == TINY_QUEUE_MAX || size == 0 ||
+        size > hub->endpoints[to].net.frame_bytes_max) {
         return;
     }
     struct tiny_packet *packet = &hub->queue[hub->queued++];
@@ -23,7 +26,7 @@ static void queue_one(struct tiny_hub *hub, uint32_t from, uint32_t to, const ui
     packet->from = from;
     packet->to = to;
     packet->size = size;
-    packet->data = malloc(size > 0 ? size : 1);
+    packet->data = malloc(size);
     spate_assert(packet->data != NULL);
     memcpy(packet->data, data, size);
 }

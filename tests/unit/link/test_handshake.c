@@ -77,7 +77,7 @@ static void the_smaller_end_decides_the_frame_size(void **state)
     world->frame_bytes[0] = 9000;
     world->frame_bytes[1] = 4000;
     world_start_all(world);
-    world_run(world, 5 * MSEC);
+    world_run(world, 20 * MSEC);
     assert_int_equal(world_status(world, 0, 2).frame_bytes, 4000);
     assert_int_equal(world_status(world, 1, 1).frame_bytes, 4000);
     assert_int_equal(spate_link_payload_bytes_safe(world->links[0]), (4000 - OVERHEAD) & ~7u);

@@ -37,8 +37,12 @@ struct world {
 
 static inline void world_start(struct world *world, uint32_t i)
 {
+    struct spate_net *net = NULL;
+    assert_int_equal(
+        spate_net_checked_create(tiny_hub_open(world->hub, i, world->frame_bytes[i]), &net),
+        SPATE_OK);
     struct spate_link_options options = {
-        .net = tiny_hub_open(world->hub, i, world->frame_bytes[i]),
+        .net = net,
         .self = i + 1,
         .session = world->session[i],
         .insecure_peers = SPATE_INSECURE_PEERS_LOCAL,
