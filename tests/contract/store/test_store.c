@@ -18,10 +18,11 @@
 struct subject {
     const char *name;
     bool is_lasting;
+    bool is_checked;
     char directory[64];
 };
 
-static struct spate_store *open_store(const struct subject *subject)
+static struct spate_store *open_bare(const struct subject *subject)
 {
     struct spate_store *store = NULL;
     char message[512] = "";
@@ -37,6 +38,20 @@ static struct spate_store *open_store(const struct subject *subject)
         print_error("%s\n", message);
     }
     assert_int_equal(err, SPATE_OK);
+    return store;
+}
+
+/* With the decorator, which learns from load where the log ends, if the subject wants it. */
+static struct spate_store *open_store(const struct subject *subject)
+{
+    struct spate_store *store = open_bare(subject);
+    struct spate_store_loaded loaded;
+
+    if (subject->is_checked) {
+        struct spate_store *inner = store;
+        assert_int_equal(spate_store_checked_create(inner, &store), SPATE_OK);
+        assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
+    }
     return store;
 }
 
@@ -460,8 +475,15 @@ int main(void)
 {
     static struct subject mem = {.name = "mem"};
     static struct subject lmdb = {.name = "lmdb", .is_lasting = true};
+    static struct subject checked_mem = {.name = "mem", .is_checked = true};
+    static struct subject checked_lmdb = {.name = "lmdb", .is_lasting = true, .is_checked = true};
     const struct CMUnitTest mem_tests[] = {SUITE(&mem)};
     const struct CMUnitTest lmdb_tests[] = {SUITE(&lmdb)};
-    const int failed = cmocka_run_group_tests_name("store/mem", mem_tests, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("store/lmdb", lmdb_tests, NULL, NULL);
+    const struct CMUnitTest checked_mem_tests[] = {SUITE(&checked_mem)};
+    const struct CMUnitTest checked_lmdb_tests[] = {SUITE(&checked_lmdb)};
+    int failed = cmocka_run_group_tests_name("store/mem", mem_tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("store/lmdb", lmdb_tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("store/checked mem", checked_mem_tests, NULL, NULL);
+    return failed +
+           cmocka_run_group_tests_name("store/checked lmdb", checked_lmdb_tests, NULL, NULL);
 }
