@@ -232,8 +232,8 @@ void world_converge(struct world *world)
             most = world->nodes[i].is_up && count > most ? count : most;
         }
         for (uint32_t i = 0; i < world->count; i++) {
-            is_equal &= !world->nodes[i].is_up ||
-                        spate_counting_count(&world->nodes[i].counting) == most;
+            is_equal &=
+                !world->nodes[i].is_up || spate_counting_count(&world->nodes[i].counting) == most;
         }
         if (is_equal) {
             break;
