@@ -15,8 +15,8 @@ void spate_propose_noop(struct spate_raft *raft)
     spate_assert(spate_log_last_term(raft->log) == raft->term);
 }
 
-void spate_propose(struct spate_raft *raft, const struct spate_proposal items[], uint32_t count,
-                   struct spate_effects *effects)
+void spate_raft_propose(struct spate_raft *raft, const struct spate_proposal items[],
+                        uint32_t count, struct spate_effects *effects)
 {
     uint32_t taken = 0;
     spate_err err = SPATE_OK;

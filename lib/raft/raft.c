@@ -145,7 +145,7 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
         receive(raft, event->message);
         break;
     case SPATE_EVENT_PROPOSE:
-        spate_propose(raft, event->propose.items, event->propose.count, effects);
+        spate_raft_propose(raft, event->propose.items, event->propose.count, effects);
         break;
     case SPATE_EVENT_STORED:
         stored(raft, event->stored.ticket);

@@ -172,8 +172,8 @@ void spate_commit_count(struct spate_raft *raft);
 void spate_commit_follow(struct spate_raft *raft);
 
 /* propose.c */
-void spate_propose(struct spate_raft *raft, const struct spate_proposal items[], uint32_t count,
-                   struct spate_effects *effects);
+void spate_raft_propose(struct spate_raft *raft, const struct spate_proposal items[],
+                        uint32_t count, struct spate_effects *effects);
 void spate_propose_noop(struct spate_raft *raft);
 
 /* batch.c */
