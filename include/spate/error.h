@@ -12,6 +12,10 @@
 extern "C" {
 #endif
 
+#ifndef SPATE_API
+#define SPATE_API __attribute__((visibility("default")))
+#endif
+
 /* name, text for people */
 #define SPATE_ERR_MAP(X)                                                               \
     X(OK, "success")                                                                   \
@@ -30,7 +34,7 @@ extern "C" {
     X(NO_MEMORY, "out of memory")                                                      \
     X(UNSUPPORTED, "not supported by this build or this machine")
 
-/* Every error is one of these; SPATE_OK is zero. */
+/* What a function tells of its success. */
 typedef enum spate_err {
 #define SPATE_ERR_ENUM(name, text) SPATE_ERR_##name,
     SPATE_ERR_MAP(SPATE_ERR_ENUM)
@@ -46,7 +50,7 @@ typedef enum spate_err {
  * Thread: any.
  * Memory: static.
  */
-const char *spate_err_text(spate_err err);
+SPATE_API const char *spate_err_text(spate_err err);
 
 /*
  * The short name of a result ("BUSY"), for logs and machine-readable output.
@@ -54,7 +58,7 @@ const char *spate_err_text(spate_err err);
  * Thread: any.
  * Memory: static.
  */
-const char *spate_err_name(spate_err err);
+SPATE_API const char *spate_err_name(spate_err err);
 
 #ifdef __cplusplus
 }

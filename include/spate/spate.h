@@ -18,8 +18,6 @@
 extern "C" {
 #endif
 
-#define SPATE_API __attribute__((visibility("default")))
-
 /* What carries frames between cores. */
 enum spate_transport {
     SPATE_TRANSPORT_AUTO = 0, /* DPDK when a device is configured and starts, else sockets. */

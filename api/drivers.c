@@ -1,0 +1,92 @@
+/* Which drivers a core runs on: the only place that names them. */
+#include "core_internal.h"
+
+#include "clock/monotonic.h"
+#include "net/socket/socket.h"
+#include "store/lmdb/lmdb.h"
+#include "store/mem/mem.h"
+
+struct spate_clock *spate_core_open_clock(void)
+{
+    return spate_clock_fast_create();
+}
+
+void spate_core_close_clock(struct spate_clock *clock)
+{
+    spate_clock_fast_destroy(clock);
+}
+
+static spate_err explain_socket(const struct spate_message_line *line, spate_err err,
+                                const struct spate_address *address)
+{
+    char text[SPATE_ADDRESS_TEXT_BYTES];
+
+    spate_address_format(address, text);
+    if (err == SPATE_ERR_IN_USE) {
+        return spate_explain(
+            line, err,
+            "%s/udp is in use: is another core running? Stop it, or choose another "
+            "port",
+            text);
+    }
+    if (err == SPATE_ERR_PERMISSION) {
+        return spate_explain(line, err,
+                             "%s/udp: permission denied; ports below 1024 are root's, choose "
+                             "another",
+                             text);
+    }
+    if (err == SPATE_ERR_INVALID) {
+        return spate_explain(line, err,
+                             "%s is not an address of this machine: check the address of this "
+                             "member, or set listen",
+                             text);
+    }
+    if (err == SPATE_ERR_UNSUPPORTED) {
+        return spate_explain(line, err, "%s: this machine has no such kind of address", text);
+    }
+    return spate_explain(line, err, "%s/udp cannot be opened: %s", text, spate_err_text(err));
+}
+
+spate_err spate_core_open_net(const struct spate_options *options,
+                              const struct spate_address *listen_address,
+                              const struct spate_message_line *line, struct spate_net **ret_net)
+{
+    const struct spate_net_socket_options socket = {
+        .bind = *listen_address,
+        .frame_bytes_max = options->frame_bytes_max,
+    };
+
+    if (options->transport == SPATE_TRANSPORT_DPDK) {
+        return spate_explain(line, SPATE_ERR_UNSUPPORTED,
+                             "this build has no DPDK driver: use transport = socket or auto");
+    }
+    const spate_err err = spate_net_socket_create(&socket, ret_net);
+    return err == SPATE_OK ? SPATE_OK : explain_socket(line, err, listen_address);
+}
+
+static spate_err open_disk(struct spate *spate, const struct spate_options *options,
+                           const struct spate_message_line *line, struct spate_store **ret_store)
+{
+    struct spate_store_lmdb_options lmdb = {
+        .directory = options->directory,
+        .map_bytes = options->store_bytes_max,
+        .identity = {.node_id = options->id, .incarnation = 1},
+        .waker = &spate->store_waker.waker,
+    };
+
+    for (uint32_t i = 0; i < sizeof lmdb.identity.cluster_id; i++) {
+        lmdb.identity.cluster_id[i] = options->cluster_id[i];
+    }
+    return spate_store_lmdb_create(&lmdb, ret_store, line->text, line->bytes);
+}
+
+spate_err spate_core_open_store(struct spate *spate, const struct spate_options *options,
+                                const struct spate_message_line *line,
+                                struct spate_store **ret_store)
+{
+    if (options->durability == SPATE_DURABILITY_DISK) {
+        return open_disk(spate, options, line, ret_store);
+    }
+    const spate_err err = spate_store_mem_create(ret_store);
+    return err == SPATE_OK ? SPATE_OK : spate_explain(line, err, "out of memory");
+}
