@@ -64,8 +64,11 @@ struct spate_clock *spate_clock_system(void)
 
 #if defined(__x86_64__)
 
+/* Without the fence the counter may be read before an earlier load has its value, and a time seen
+ * from another thread would lie in the future. */
 static uint64_t counter_now(void)
 {
+    _mm_lfence();
     return __rdtsc();
 }
 
