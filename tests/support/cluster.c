@@ -112,7 +112,7 @@ static void start(struct cluster *cluster, struct node *node)
 {
     const struct cluster_options *options = &cluster->options;
     const struct spate_log_options log_options = {
-        .budget_bytes = options->log_budget_bytes ? options->log_budget_bytes : 64u << 20,
+        .budget_bytes = options->log_budget_bytes ? options->log_budget_bytes : 8u << 20,
         .segment_bytes = 2u << 20,
         .reclaim = spate_reclaim_immediate(),
     };
