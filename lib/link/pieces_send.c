@@ -112,7 +112,7 @@ static bool is_report_valid(const struct sending *sending, const uint8_t *payloa
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *range = payload + PIECES_AT_RANGES + i * PIECES_RANGE_BYTES;
+        const uint8_t *range = payload + PIECES_AT_RANGES + (size_t)i * PIECES_RANGE_BYTES;
         const uint32_t offset = spate_get_u32(range);
         const uint32_t bytes = spate_get_u32(range + 4);
 
@@ -133,7 +133,7 @@ static void repair(struct spate_link *link, struct peer *peer, const uint8_t *pa
     uint32_t repaired = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        const uint8_t *range = payload + PIECES_AT_RANGES + i * PIECES_RANGE_BYTES;
+        const uint8_t *range = payload + PIECES_AT_RANGES + (size_t)i * PIECES_RANGE_BYTES;
         uint32_t offset = spate_get_u32(range);
         const uint32_t after = offset + spate_get_u32(range + 4);
 

@@ -147,8 +147,10 @@ static uint32_t write_ranges(const struct receiving *receiving, uint8_t *to)
             piece++;
         }
         /* A hole ends before a piece that is there, so it never holds the shorter last piece. */
-        spate_put_u32(to + count * PIECES_RANGE_BYTES, first * receiving->step);
-        spate_put_u32(to + count * PIECES_RANGE_BYTES + 4, (piece - first) * receiving->step);
+        uint8_t *range = to + (size_t)count * PIECES_RANGE_BYTES;
+
+        spate_put_u32(range, first * receiving->step);
+        spate_put_u32(range + 4, (piece - first) * receiving->step);
         count++;
     }
     return count;
