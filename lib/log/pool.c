@@ -70,6 +70,7 @@ spate_err spate_log_create(const struct spate_log_options *options, struct spate
         return SPATE_ERR_NO_MEMORY;
     }
     struct spate_log_state *state = spate_log_take_state(log);
+    spate_assert(state != NULL);
     state->first = options->base.index + 1;
     state->base_term = options->base.term;
     atomic_init(&state->last, options->base.index);
