@@ -220,6 +220,13 @@ spate_err spate_poll(struct spate *spate, uint32_t *ret_work)
     return err;
 }
 
+void spate_wait(struct spate *spate)
+{
+    if (spate->is_polled) {
+        spate_node_wait(spate->node);
+    }
+}
+
 spate_err spate_health(const struct spate *spate)
 {
     return (spate_err)atomic_load_explicit(&spate->failure, memory_order_acquire);

@@ -93,6 +93,12 @@ SPATE_API void spate_close(struct spate *spate);
  */
 SPATE_API spate_err spate_poll(struct spate *spate, uint32_t *ret_work) SPATE_MUST_CHECK;
 
+/*
+ * Blocks until a polled core may have something to do: a frame, a proposal, a durable batch, or its
+ * next deadline. May return early. For loops that call spate_poll() and found nothing to do.
+ */
+SPATE_API void spate_wait(struct spate *spate);
+
 /* Or: start the core's own threads. Errors: NO_MEMORY, INVALID (cpu). */
 SPATE_API spate_err spate_start(struct spate *spate) SPATE_MUST_CHECK;
 

@@ -1,0 +1,389 @@
+/* spate core: runs one core in the foreground until it is told to stop. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/rcu.h"
+#include "clock/monotonic.h"
+#include "http/server.h"
+#include "kv/counting.h"
+#include "kv/kv.h"
+#include "log.h"
+#include "net/net.h"
+#include "settings.h"
+#include "spate/spate.h"
+#include "verbs.h"
+
+#define MESSAGE_BYTES 512u
+
+/* How often the core looks at itself for what should be in the log. */
+#define WATCH_INTERVAL_MS 100
+
+/* Everything that `spate core` owns, in the order in which it is made. */
+struct core {
+    struct settings settings;
+    struct spate_options options;
+    struct spate_member_options members[SPATE_MEMBERS_MAX];
+    char member_text[SETTING_TEXT_BYTES];
+    struct spate_clock *clock;
+    struct spate_kv *kv;
+    struct spate_counting counting;
+    struct spate *spate;
+    struct spate_port *port;
+    struct http_server *http;
+    char message[MESSAGE_BYTES];
+};
+
+void verb_core_help(void)
+{
+    (void)printf("usage: spate core [FLAGS]\n\nRuns a core in the foreground; SIGTERM or Ctrl-C "
+                 "stops it cleanly. Each flag is also an\nenvironment variable (raft.members: "
+                 "SPATE_RAFT_MEMBERS) and a line of an INI file ([raft] members = …).\n\n");
+    settings_print_help(stdout);
+    (void)printf("\nexample: three cores on this machine, here the first\n"
+                 "  spate core --id 1 --raft.members "
+                 "1@127.0.0.1:7301,2@127.0.0.1:7302,3@127.0.0.1:7303 \\\n"
+                 "    --insecure-peers local --data /var/lib/spate/1\n");
+}
+
+static bool refuse(struct core *core, const char *text)
+{
+    (void)snprintf(core->message, sizeof core->message, "%s", text);
+    return false;
+}
+
+/* "1@127.0.0.1:7209,2@…" into members[]. The text is cut up in place. */
+static bool read_members(struct core *core)
+{
+    const char *example = "like 1@127.0.0.1:7301,2@127.0.0.1:7302,3@127.0.0.1:7303";
+    struct spate_options *options = &core->options;
+    char *rest = core->member_text;
+    char *item = NULL;
+
+    (void)snprintf(core->member_text, sizeof core->member_text, "%s",
+                   core->settings.text[SETTING_MEMBERS]);
+    while ((item = strsep(&rest, ",")) != NULL) {
+        char *at = strchr(item, '@');
+        char *end = NULL;
+        struct spate_address address;
+        const unsigned long id = strtoul(item, &end, 10);
+        if (at == NULL || end != at || id == 0 || id > UINT32_MAX || *item == '-' ||
+            spate_address_parse(at + 1, &address) != SPATE_OK) {
+            (void)snprintf(core->message, sizeof core->message,
+                           "raft.members: '%s' is not ID@ADDRESS:PORT; give all voters, %s", item,
+                           example);
+            return false;
+        }
+        if (options->member_count == SPATE_MEMBERS_MAX) {
+            return refuse(core, "raft.members: at most 16 members");
+        }
+        core->members[options->member_count++] =
+            (struct spate_member_options){.id = (spate_node_id)id, .address = at + 1};
+    }
+    options->members = core->members;
+    return true;
+}
+
+static bool read_cpu(struct core *core)
+{
+    uint64_t cpu = 0;
+    if (core->settings.text[SETTING_CPU][0] == '\0') {
+        return true;
+    }
+    if (!settings_number(&core->settings, SETTING_CPU, 0, 4095, &cpu, core->message,
+                         MESSAGE_BYTES)) {
+        return false;
+    }
+    core->options.cpu = (int)cpu + 1;
+    return true;
+}
+
+static bool read_words(struct core *core)
+{
+    static const char *const transports[] = {"auto", "socket", "dpdk", NULL};
+    static const char *const polls[] = {"adaptive", "busy", NULL};
+    static const char *const insecure[] = {"refused", "local", "any", NULL};
+    static const char *const durabilities[] = {"disk", "memory", NULL};
+    static const char *const applies[] = {"inline", "thread", NULL};
+    const struct {
+        enum setting setting;
+        const char *const *words;
+    } all[] = {{SETTING_TRANSPORT, transports},
+               {SETTING_POLL, polls},
+               {SETTING_INSECURE_PEERS, insecure},
+               {SETTING_DURABILITY, durabilities},
+               {SETTING_APPLY, applies}};
+    uint32_t words[5] = {0};
+
+    for (unsigned i = 0; i < 5; i++) {
+        if (!settings_word(&core->settings, all[i].setting, all[i].words, &words[i], core->message,
+                           MESSAGE_BYTES)) {
+            return false;
+        }
+    }
+    core->options.transport = (enum spate_transport)words[0];
+    core->options.poll = (enum spate_poll_mode)words[1];
+    core->options.insecure_peers = (enum spate_insecure)words[2];
+    core->options.durability = (enum spate_durability)words[3];
+    core->options.apply_is_threaded = words[4] == 1;
+    return true;
+}
+
+static bool read_sizes_and_times(struct core *core)
+{
+    const struct settings *s = &core->settings;
+    struct spate_options *o = &core->options;
+    uint64_t frame_bytes = 0;
+    const bool is_good =
+        settings_bytes(s, SETTING_FRAME_BYTES, 0, 65000, &frame_bytes, core->message,
+                       MESSAGE_BYTES) &&
+        settings_bytes(s, SETTING_LOG_BUDGET, 16u << 20, 1ull << 40, &o->log_budget_bytes,
+                       core->message, MESSAGE_BYTES) &&
+        settings_duration(s, SETTING_ELECTION_MIN, 1000000, 3600000000000ull,
+                          &o->election_timeout_ns_min, core->message, MESSAGE_BYTES) &&
+        settings_duration(s, SETTING_ELECTION_MAX, o->election_timeout_ns_min + 1, 3600000000000ull,
+                          &o->election_timeout_ns_max, core->message, MESSAGE_BYTES) &&
+        settings_duration(s, SETTING_HEARTBEAT, 100000, o->election_timeout_ns_min / 2,
+                          &o->heartbeat_ns, core->message, MESSAGE_BYTES) &&
+        settings_duration(s, SETTING_SPIN, 0, 1000000000, &o->spin_ns, core->message,
+                          MESSAGE_BYTES);
+    if (is_good && frame_bytes != 0 && frame_bytes < SPATE_FRAME_BYTES_MIN) {
+        return refuse(core, "raft.frame-bytes: give 0 or 1472 to 65000");
+    }
+    o->frame_bytes_max = (uint32_t)frame_bytes;
+    return is_good;
+}
+
+/* Plain HTTP must not leave the machine. */
+static bool check_api_address(struct core *core)
+{
+    struct spate_address address;
+    const char *text = core->settings.text[SETTING_API_LISTEN];
+
+    if (text[0] == '\0' || spate_address_parse(text, &address) != SPATE_OK ||
+        spate_address_is_loopback(&address)) {
+        return true; /* What does not parse is reported by the listener. */
+    }
+    return refuse(core, "api.listen: the API is plain HTTP and listens on loopback addresses "
+                        "only; give 127.0.0.1:PORT and put a TLS proxy in front");
+}
+
+static bool read_settings(struct core *core, int argument_count, char **arguments)
+{
+    uint64_t id = 0;
+
+    if (!settings_read(&core->settings, argument_count, arguments, core->message, MESSAGE_BYTES)) {
+        return false;
+    }
+    if (core->settings.text[SETTING_ID][0] == '\0' ||
+        core->settings.text[SETTING_MEMBERS][0] == '\0') {
+        return refuse(core, "give --id and --raft.members; 'spate help core' shows an example");
+    }
+    if (!settings_number(&core->settings, SETTING_ID, 1, UINT32_MAX, &id, core->message,
+                         MESSAGE_BYTES) ||
+        !settings_uuid(&core->settings, SETTING_CLUSTER_ID, core->options.cluster_id, core->message,
+                       MESSAGE_BYTES) ||
+        !read_members(core) || !read_words(core) || !read_sizes_and_times(core) ||
+        !read_cpu(core) || !check_api_address(core)) {
+        return false;
+    }
+    core->options.id = (spate_node_id)id;
+    if (core->settings.text[SETTING_LISTEN][0] != '\0') {
+        core->options.listen = core->settings.text[SETTING_LISTEN];
+    }
+    if (core->options.durability == SPATE_DURABILITY_DISK &&
+        core->settings.text[SETTING_DATA][0] == '\0') {
+        return refuse(core, "durability disk needs --data DIRECTORY (or --durability memory)");
+    }
+    core->options.directory = core->settings.text[SETTING_DATA];
+    return true;
+}
+
+static uint64_t draw_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        abort(); /* Cannot happen for so few bytes once the system is up. */
+    }
+    return seed;
+}
+
+static spate_err make_state_machine(struct core *core)
+{
+    static const char *const kinds[] = {"kv", "counting", NULL};
+    uint32_t kind = 0;
+    uint64_t quota = 0;
+
+    if (!settings_word(&core->settings, SETTING_STATE_MACHINE, kinds, &kind, core->message,
+                       MESSAGE_BYTES) ||
+        !settings_bytes(&core->settings, SETTING_QUOTA, 1, 1ull << 44, &quota, core->message,
+                        MESSAGE_BYTES)) {
+        return SPATE_ERR_INVALID;
+    }
+    if (kind == 1) {
+        spate_counting_init(&core->counting);
+        core->options.fsm = &core->counting.fsm;
+        return SPATE_OK;
+    }
+    const struct spate_kv_options options = {
+        .reclaim = spate_rcu_reclaim(), .quota_bytes = quota, .seed = draw_seed()};
+    const spate_err err = spate_kv_create(&options, &core->kv);
+    core->options.fsm = err == SPATE_OK ? spate_kv_fsm(core->kv) : NULL;
+    return err;
+}
+
+static spate_err make_front_end(struct core *core)
+{
+    static const char *const ways[] = {"forward", "redirect", NULL};
+    uint32_t way = 0;
+
+    if (!settings_word(&core->settings, SETTING_API_FOLLOWER, ways, &way, core->message,
+                       MESSAGE_BYTES)) {
+        return SPATE_ERR_INVALID;
+    }
+    if (way == 1 && core->settings.text[SETTING_API_MEMBERS][0] == '\0') {
+        (void)refuse(core, "api.follower = redirect needs api.members");
+        return SPATE_ERR_INVALID;
+    }
+    spate_err err = spate_open_port(core->spate, 0, &core->port);
+    if (err != SPATE_OK) {
+        return err;
+    }
+    const struct http_options options = {
+        .spate = core->spate,
+        .kv = core->kv,
+        .port = core->port,
+        .clock = core->clock,
+        .health_listen = core->settings.text[SETTING_HEALTH_LISTEN],
+        .api_listen = core->settings.text[SETTING_API_LISTEN],
+        .follower_redirects = way == 1,
+        .api_members = core->settings.text[SETTING_API_MEMBERS],
+        .seed = draw_seed(),
+    };
+    return http_server_open(&options, &core->http, core->message, MESSAGE_BYTES);
+}
+
+static spate_err start(struct core *core)
+{
+    spate_err err = make_state_machine(core);
+    if (err == SPATE_OK) {
+        err = spate_open(&core->options, &core->spate, core->message, MESSAGE_BYTES);
+    }
+    if (err == SPATE_OK) {
+        err = make_front_end(core);
+    }
+    if (err == SPATE_OK) {
+        err = spate_start(core->spate);
+    }
+    return err == SPATE_OK ? http_server_start(core->http) : err;
+}
+
+static void report_change(const struct spate_status *before, const struct spate_status *now)
+{
+    static const char *const roles[] = {"learner", "follower", "pre-candidate", "candidate",
+                                        "leader"};
+    if (now->role != before->role || now->term != before->term || now->leader != before->leader) {
+        log_line(LOG_LEVEL_INFO, "%s in term %llu, leader %u, committed %llu", roles[now->role],
+                 (unsigned long long)now->term, now->leader, (unsigned long long)now->committed);
+    }
+    for (uint32_t p = 0; p < now->peer_count && p < before->peer_count; p++) {
+        const struct spate_peer_status *peer = &now->peers[p];
+        if (peer->is_connected != before->peers[p].is_connected) {
+            log_line(LOG_LEVEL_INFO, "peer %u (%s) %s", peer->id, peer->address,
+                     peer->is_connected ? "connected" : "lost");
+        }
+        if (peer->is_refused && !before->peers[p].is_refused) {
+            log_line(LOG_LEVEL_ERROR,
+                     "peer %u (%s) refused: %s; check cluster.id, raft.members and the versions",
+                     peer->id, peer->address, peer->refusal);
+        }
+    }
+}
+
+/* Waits for a signal, watching the core meanwhile. Returns why it ended. */
+static spate_err watch(struct core *core, const sigset_t *signals)
+{
+    struct spate_status before = {0};
+    struct spate_status now = {0};
+    const struct timespec interval = {.tv_nsec = WATCH_INTERVAL_MS * 1000000L};
+
+    for (;;) {
+        const int number = sigtimedwait(signals, NULL, &interval);
+        if (number > 0) {
+            log_line(LOG_LEVEL_INFO, "stopping: %s", strsignal(number));
+            return SPATE_OK;
+        }
+        const spate_err err = spate_health(core->spate);
+        if (err != SPATE_OK) {
+            return err;
+        }
+        spate_get_status(core->spate, &now);
+        report_change(&before, &now);
+        before = now;
+    }
+}
+
+static void stop(struct core *core)
+{
+    if (core->http != NULL) {
+        http_server_drain(core->http);
+    }
+    http_server_close(core->http);
+    spate_close(core->spate);
+    spate_kv_destroy(core->kv);
+}
+
+int verb_core(int argument_count, char **arguments)
+{
+    static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+    struct core *core = calloc(1, sizeof *core);
+    uint32_t level = LOG_LEVEL_INFO;
+    sigset_t signals;
+
+    if (core == NULL) {
+        return verb_fail("core", EXIT_FAILED, "out of memory");
+    }
+    core->clock = spate_clock_system();
+    if (!read_settings(core, argument_count, arguments) ||
+        !settings_word(&core->settings, SETTING_LOG_LEVEL, levels, &level, core->message,
+                       MESSAGE_BYTES)) {
+        const int code = verb_fail("core", EXIT_USAGE, "%s", core->message);
+        free(core);
+        return code;
+    }
+    log_set_level((enum log_level)level);
+    /* Blocked before the first thread starts, so that all of them inherit it. */
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    spate_err err = start(core);
+    int code = EXIT_DONE;
+    if (err != SPATE_OK) {
+        code = verb_fail("core", exit_code_of(err), "%s",
+                         core->message[0] != '\0' ? core->message : spate_err_text(err));
+    } else {
+        if (core->options.insecure_peers == SPATE_INSECURE_ANY) {
+            log_line(LOG_LEVEL_WARNING, "frames between cores are not sealed and may leave this "
+                                        "machine (insecure-peers any): for measuring only");
+        }
+        log_line(LOG_LEVEL_INFO, "core %u up, API on %s", core->options.id,
+                 core->settings.text[SETTING_API_LISTEN]);
+        err = watch(core, &signals);
+        if (err != SPATE_OK) {
+            log_line(LOG_LEVEL_ERROR, "stopped: %s; look at the disk before starting it again",
+                     spate_err_text(err));
+            code = exit_code_of(err);
+        }
+    }
+    stop(core);
+    free(core);
+    return code;
+}

@@ -1,0 +1,89 @@
+/* What the files of the HTTP front end share. */
+#ifndef SPATE_APPS_HTTP_INTERNAL_H
+#define SPATE_APPS_HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/prng.h"
+#include "server.h"
+
+struct json_t; /* jansson's. */
+
+/* Requests that may wait for their outcome at once. */
+#define HTTP_WAITING_MAX 1024u
+
+/* How long a write waits for its outcome before the client hears "unknown". */
+#define HTTP_WRITE_TIMEOUT_NS 5000000000ull
+
+enum request_state {
+    REQUEST_READING, /* The body is arriving. */
+    REQUEST_WAITING, /* Proposed; the connection is suspended. */
+    REQUEST_BEHIND,  /* A read whose barrier is decided, but not applied here yet. */
+    REQUEST_DECIDED, /* The outcome is there; the connection was resumed. */
+};
+
+/* One HTTP request on /v1/kv/KEY, from its first header to its answer. */
+struct request {
+    struct MHD_Connection *connection;
+    enum request_state state;
+    enum spate_kv_op op; /* BARRIER for a read. */
+    uint8_t *body;       /* Grows with what arrives. */
+    uint32_t body_bytes;
+    uint32_t body_capacity;
+    bool is_too_large;
+    uint32_t slot; /* In waiting[]. */
+    uint32_t generation;
+    spate_time_ns deadline;
+    struct spate_result result;
+};
+
+/* Outcomes name a slot and its generation, so a late one cannot reach a later request. */
+struct waiting_slot {
+    struct request *request; /* NULL: free. */
+    uint32_t generation;
+};
+
+struct http_server {
+    struct http_options options;
+    struct MHD_Daemon *health;
+    struct MHD_Daemon *api;
+    pthread_t thread;
+    bool is_started;
+    int stop_fd;
+    _Atomic bool is_stopping;
+    _Atomic bool is_draining;
+    struct spate_prng prng;
+    uint32_t waiting_count;
+    uint32_t behind_count; /* Of those, REQUEST_BEHIND. */
+    uint32_t slot_hint;
+    struct waiting_slot waiting[HTTP_WAITING_MAX];
+};
+
+/* answer.c: every answer goes through one of these. They return what MHD wants. */
+enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text);
+enum MHD_Result answer_json(struct http_server *server, struct MHD_Connection *connection,
+                            unsigned status, struct json_t *json);
+enum MHD_Result answer_error(struct http_server *server, struct MHD_Connection *connection,
+                             unsigned status, const char *code, const char *text);
+enum MHD_Result answer_value(struct http_server *server, struct MHD_Connection *connection,
+                             uint8_t *value, uint32_t size, spate_index revision);
+enum MHD_Result answer_redirect(struct http_server *server, struct MHD_Connection *connection,
+                                const char *path);
+
+/* health.c */
+enum MHD_Result health_handle(struct http_server *server, struct MHD_Connection *connection,
+                              const char *path);
+struct json_t *health_status(struct http_server *server);
+
+/* keys.c: GET, PUT and DELETE of /v1/kv/KEY. */
+enum MHD_Result keys_handle(struct http_server *server, struct MHD_Connection *connection,
+                            const char *path, const char *method, const char *upload,
+                            size_t *upload_size, void **request);
+void keys_take_results(struct http_server *server);
+/* Gives up on what has waited too long. Returns when to come back. */
+spate_time_ns keys_expire(struct http_server *server, spate_time_ns now);
+void keys_forget(struct http_server *server, struct request *request);
+
+#endif
