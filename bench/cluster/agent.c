@@ -1,0 +1,272 @@
+#include "agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/heap.h"
+#include "bench/process.h"
+#include "clock/monotonic.h"
+#include "kv/counting.h"
+#include "load.h"
+
+/* How often a busy agent looks at its standard input. */
+#define CONTROL_INTERVAL_NS 2000000u
+
+/* Adaptive polling, as a started core does it: how long to spin before blocking. */
+#define SPIN_NS 50000u
+
+struct agent {
+    struct spate_options options;
+    struct spate_member_options members[SPATE_MEMBERS_MAX];
+    int leader_cpu;
+    int follower_cpu;
+    struct spate *spate;
+    struct spate_counting counting;
+    struct spate_clock *clock;
+    struct load *load;
+    bool is_loading;
+    bool is_stopping;
+    bool was_leader;
+    uint64_t cpu_before;
+    uint64_t heap_before;
+    spate_time_ns idle_until; /* 0: not measuring idleness. */
+    spate_time_ns idle_began;
+    spate_time_ns next_control;
+    char line[1024];
+    uint32_t line_bytes;
+};
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    (void)putchar('\n');
+    (void)fflush(stdout);
+}
+
+static void say_status(struct agent *agent)
+{
+    struct spate_status status;
+    spate_get_status(agent->spate, &status);
+    say("status %d %llu %u %llu %u %llu", (int)status.role, (unsigned long long)status.term,
+        status.leader, (unsigned long long)spate_counting_count(&agent->counting),
+        spate_counting_digest(&agent->counting), (unsigned long long)process_resident_bytes());
+}
+
+/* One line: totals first, then the histogram as VALUE:COUNT pairs. */
+static void say_result(struct agent *agent)
+{
+    const struct load *load = agent->load;
+    struct spate_status status;
+    uint32_t cursor = 0;
+    uint64_t value = 0;
+    uint64_t count = 0;
+
+    spate_get_status(agent->spate, &status);
+    (void)printf("result counted=%llu failed=%llu missed=%llu ns=%llu cpu_ns=%llu heap=%llu "
+                 "tx_bytes=%llu tx_frames=%llu histogram",
+                 (unsigned long long)load->counted, (unsigned long long)load->failed,
+                 (unsigned long long)load->missed, (unsigned long long)load->options.run_ns,
+                 (unsigned long long)(process_cpu_ns() - agent->cpu_before),
+                 (unsigned long long)(heap_allocations() - agent->heap_before),
+                 (unsigned long long)status.tx_bytes, (unsigned long long)status.tx_frames);
+    while (spate_histogram_next(load->latency, &cursor, &value, &count)) {
+        (void)printf(" %llu:%llu", (unsigned long long)value, (unsigned long long)count);
+    }
+    say("%s", "");
+}
+
+static void begin_load(struct agent *agent, const struct load_options *options)
+{
+    agent->cpu_before = process_cpu_ns();
+    agent->heap_before = heap_allocations();
+    load_begin(agent->load, options);
+    agent->is_loading = true;
+}
+
+static void obey(struct agent *agent, const char *line)
+{
+    struct load_options load = {0};
+    unsigned long long warm = 0;
+    unsigned long long run = 0;
+    char kind[16] = "";
+
+    if (strcmp(line, "status") == 0) {
+        say_status(agent);
+    } else if (strcmp(line, "stop") == 0) {
+        agent->is_stopping = true;
+    } else if (sscanf(line, "closed %u %u %llu %llu", &load.in_flight, &load.payload_bytes, &warm,
+                      &run) == 4 ||
+               sscanf(line, "open %lf %u %llu %llu %15s", &load.rate, &load.payload_bytes, &warm,
+                      &run, kind) == 5) {
+        load.warm_ns = warm;
+        load.run_ns = run;
+        load.is_poisson = strcmp(kind, "poisson") == 0;
+        begin_load(agent, &load);
+    } else if (sscanf(line, "idle %llu", &run) == 1) {
+        agent->cpu_before = process_cpu_ns();
+        agent->idle_began = spate_clock_now(agent->clock);
+        agent->idle_until = agent->idle_began + run;
+    } else {
+        say("what? %s", line);
+    }
+}
+
+static void listen_to_control(struct agent *agent)
+{
+    const ssize_t got = read(STDIN_FILENO, agent->line + agent->line_bytes,
+                             sizeof agent->line - 1 - agent->line_bytes);
+
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+        agent->is_stopping = true; /* Nobody is left to talk to. */
+        return;
+    }
+    agent->line_bytes += got > 0 ? (uint32_t)got : 0;
+    agent->line[agent->line_bytes] = '\0';
+    char *end = NULL;
+    while ((end = strchr(agent->line, '\n')) != NULL) {
+        *end = '\0';
+        obey(agent, agent->line);
+        agent->line_bytes -= (uint32_t)(end + 1 - agent->line);
+        memmove(agent->line, end + 1, agent->line_bytes + 1);
+    }
+}
+
+static void follow_role(struct agent *agent)
+{
+    struct spate_status status;
+    spate_get_status(agent->spate, &status);
+    const bool is_leader = status.role == SPATE_ROLE_LEADER;
+    if (is_leader != agent->was_leader) {
+        agent->was_leader = is_leader;
+        (void)process_pin(is_leader ? agent->leader_cpu : agent->follower_cpu);
+    }
+}
+
+static void look_around(struct agent *agent, spate_time_ns now)
+{
+    agent->next_control = now + CONTROL_INTERVAL_NS;
+    follow_role(agent);
+    listen_to_control(agent);
+    if (agent->idle_until != 0 && now >= agent->idle_until) {
+        agent->idle_until = 0;
+        say("idle %llu %llu", (unsigned long long)(process_cpu_ns() - agent->cpu_before),
+            (unsigned long long)(now - agent->idle_began));
+    }
+}
+
+/* The loop of the core and its generator. Returns the core's final error. */
+static spate_err drive(struct agent *agent)
+{
+    const bool is_busy = agent->options.poll == SPATE_POLL_BUSY;
+    spate_time_ns worked_at = 0;
+
+    while (!agent->is_stopping) {
+        uint32_t work = 0;
+        if (agent->is_loading && !load_turn(agent->load)) {
+            agent->is_loading = false;
+            say_result(agent);
+        }
+        const spate_err err = spate_poll(agent->spate, &work);
+        if (err != SPATE_OK) {
+            return err;
+        }
+        const spate_time_ns now = spate_clock_now(agent->clock);
+        if (now >= agent->next_control) {
+            look_around(agent, now);
+        }
+        worked_at = work > 0 ? now : worked_at;
+        if (work == 0 && (is_busy || now - worked_at < SPIN_NS)) {
+            (void)sched_yield();
+        } else if (work == 0) {
+            spate_wait(agent->spate);
+        }
+    }
+    return SPATE_OK;
+}
+
+/* ID MEMBERS busy|adaptive memory|DIRECTORY FRAME_BYTES LEADER_CPU FOLLOWER_CPU BUDGET ELECTION_MS
+ */
+static bool read_arguments(struct agent *agent, int argument_count, char **arguments)
+{
+    struct spate_options *options = &agent->options;
+
+    if (argument_count != 9) {
+        return false;
+    }
+    options->id = (spate_node_id)strtoul(arguments[0], NULL, 10);
+    char *rest = arguments[1];
+    char *item = NULL;
+    while ((item = strsep(&rest, ",")) != NULL && options->member_count < SPATE_MEMBERS_MAX) {
+        char *at = strchr(item, '@');
+        if (at == NULL) {
+            return false;
+        }
+        agent->members[options->member_count++] = (struct spate_member_options){
+            .id = (spate_node_id)strtoul(item, NULL, 10), .address = at + 1};
+    }
+    options->members = agent->members;
+    options->poll = strcmp(arguments[2], "busy") == 0 ? SPATE_POLL_BUSY : SPATE_POLL_ADAPTIVE;
+    options->durability =
+        strcmp(arguments[3], "memory") == 0 ? SPATE_DURABILITY_MEMORY : SPATE_DURABILITY_DISK;
+    options->directory = arguments[3];
+    options->frame_bytes_max = (uint32_t)strtoul(arguments[4], NULL, 10);
+    agent->leader_cpu = (int)strtol(arguments[5], NULL, 10);
+    agent->follower_cpu = (int)strtol(arguments[6], NULL, 10);
+    options->log_budget_bytes = strtoull(arguments[7], NULL, 10);
+    options->election_timeout_ns_min = strtoull(arguments[8], NULL, 10) * 1000000u;
+    options->election_timeout_ns_max = 2 * options->election_timeout_ns_min;
+    options->heartbeat_ns = options->election_timeout_ns_min / 6;
+    options->insecure_peers = SPATE_INSECURE_LOCAL;
+    return true;
+}
+
+int agent_run(int argument_count, char **arguments)
+{
+    static struct agent agent;
+    char message[512] = "";
+    const int flags = fcntl(STDIN_FILENO, F_GETFL);
+
+    if (!read_arguments(&agent, argument_count, arguments) ||
+        fcntl(STDIN_FILENO, F_SETFL, flags | O_NONBLOCK) != 0) {
+        (void)fprintf(stderr, "spate bench: an agent was started with wrong arguments\n");
+        return 2;
+    }
+    agent.clock = spate_clock_fast_create();
+    spate_counting_init(&agent.counting);
+    agent.options.fsm = &agent.counting.fsm;
+    agent.load = calloc(1, sizeof *agent.load);
+    (void)process_pin(agent.follower_cpu);
+
+    spate_err err = spate_open(&agent.options, &agent.spate, message, sizeof message);
+    if (err == SPATE_OK && agent.load != NULL) {
+        err = spate_open_port(agent.spate, 8u << 20, &agent.load->port);
+    }
+    if (err == SPATE_OK && agent.load != NULL) {
+        err = spate_histogram_create(&agent.load->latency);
+    }
+    if (err == SPATE_OK && agent.load != NULL) {
+        agent.load->clock = agent.clock;
+        say("ready");
+        err = drive(&agent);
+    }
+    if (err != SPATE_OK) {
+        (void)fprintf(stderr, "spate bench: a core failed: %s\n",
+                      message[0] != '\0' ? message : spate_err_text(err));
+    }
+    spate_close(agent.spate);
+    spate_clock_fast_destroy(agent.clock);
+    if (agent.load != NULL) {
+        spate_histogram_destroy(agent.load->latency);
+    }
+    free(agent.load);
+    return err == SPATE_OK ? 0 : 1;
+}

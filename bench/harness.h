@@ -1,0 +1,53 @@
+/* The harness: clusters of real processes, measured beside the limits of the machine. */
+#ifndef SPATE_BENCH_HARNESS_H
+#define SPATE_BENCH_HARNESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench/cluster/cluster.h"
+#include "bench/report/results.h"
+
+#define HARNESS_IN_FLIGHT_MAX 16u
+
+/* What the command line asks for. */
+struct harness {
+    const char *program;   /* This program, for the agents. */
+    const char *output;    /* Folder of the results; NULL: print only. */
+    const char *directory; /* For durable rows. */
+    uint32_t nodes;
+    uint32_t payload_bytes;
+    uint32_t in_flight[HARNESS_IN_FLIGHT_MAX];
+    uint32_t in_flight_count;
+    bool polls_busy;     /* Measure with busy polling … */
+    bool polls_adaptive; /* … and/or with adaptive. */
+    bool is_durable;
+    uint32_t frame_bytes;
+    uint32_t runs;
+    double seconds;
+    double warmup_seconds;
+    uint32_t kills;
+    int leader_cpu;
+    int follower_cpu;
+    struct bench_results *results;
+};
+
+/* Options for a cluster of this harness. `is_busy` and durability are the row's. */
+struct cluster_options harness_cluster(const struct harness *harness, bool is_busy,
+                                       const char *directory);
+
+/* A fresh folder below harness->directory for one durable cluster. The caller removes it. */
+bool harness_make_directory(const struct harness *harness, char *path, uint32_t path_bytes);
+void harness_remove_directory(const char *path);
+
+/* A line that says what is going on, on stderr; overwritten by the next on a terminal. */
+__attribute__((format(printf, 1, 2))) void harness_progress(const char *format, ...);
+
+/* Each measures one kind of thing into harness->results. False: failed or interrupted; what was
+ * measured so far is kept. */
+bool harness_peak(struct harness *harness);     /* Closed loops beside the bare loop. */
+bool harness_open(struct harness *harness);     /* Open loops at 10, 50 and 90 % of the peak. */
+bool harness_failover(struct harness *harness); /* kill -9 of leaders under load. */
+bool harness_idle(struct harness *harness);     /* CPU and memory of idle cores. */
+
+#endif

@@ -1,0 +1,185 @@
+/*
+ * Closed loops, labelled peak, each beside the bare loop with the same processes, polling, bytes
+ * and pinning. Variants take turns, run after run, so that a drift of the machine meets all of
+ * them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/harness.h"
+#include "bench/limits/limits.h"
+#include "bench/statistics.h"
+
+#define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX)
+
+/* One cell of the measurement and its rows. */
+struct variant {
+    bool is_busy;
+    uint32_t in_flight;
+    struct bench_row *p50;
+    struct bench_row *p99;
+    struct bench_row *rate;
+    struct bench_row *cpu;
+    struct bench_row *heap;
+    double bare_p50[BENCH_RUNS_MAX];
+    double bare_p99[BENCH_RUNS_MAX];
+    double bare_rate[BENCH_RUNS_MAX];
+    struct spate_histogram *latency; /* Of all runs. */
+};
+
+static struct bench_row *add_row(struct harness *harness, const struct variant *variant,
+                                 const char *name, const char *unit)
+{
+    struct bench_row *row = bench_results_add(harness->results, name, unit);
+    bench_row_label(row, "loop", "peak");
+    bench_row_label(row, "polling", "%s", variant->is_busy ? "busy" : "adaptive");
+    bench_row_label(row, "durability", "%s", harness->is_durable ? "disk" : "memory");
+    bench_row_label(row, "in_flight", "%u", variant->in_flight);
+    return row;
+}
+
+static bool set_up(struct harness *harness, struct variant *variant, bool is_busy,
+                   uint32_t in_flight)
+{
+    *variant = (struct variant){.is_busy = is_busy, .in_flight = in_flight};
+    variant->p50 = add_row(harness, variant, "commit p50", "ns");
+    variant->p99 = add_row(harness, variant, "commit p99", "ns");
+    variant->rate = add_row(harness, variant, "committed", "entries/s");
+    variant->cpu = add_row(harness, variant, "leader CPU per entry", "ns");
+    variant->heap = add_row(harness, variant, "heap allocations", "count");
+    return spate_histogram_create(&variant->latency) == SPATE_OK;
+}
+
+static bool run_cluster(struct harness *harness, struct variant *variant,
+                        struct spate_histogram *latency)
+{
+    static struct cluster cluster;
+    char directory[512] = "";
+    char message[256] = "";
+    struct cluster_result result = {.latency = latency};
+    const struct cluster_load load = {.in_flight = variant->in_flight,
+                                      .payload_bytes = harness->payload_bytes,
+                                      .warm_s = harness->warmup_seconds,
+                                      .run_s = harness->seconds};
+
+    if (harness->is_durable && !harness_make_directory(harness, directory, sizeof directory)) {
+        return false;
+    }
+    const struct cluster_options options =
+        harness_cluster(harness, variant->is_busy, harness->is_durable ? directory : NULL);
+    const bool is_done = cluster_start(&cluster, &options, message, sizeof message) &&
+                         cluster_load(&cluster, &load, &result, message, sizeof message);
+    cluster_stop(&cluster);
+    if (harness->is_durable) {
+        harness_remove_directory(directory);
+    }
+    if (!is_done) {
+        (void)fprintf(stderr, "\nspate bench: %s\n", message);
+        return false;
+    }
+    bench_row_run(variant->p50, (double)spate_histogram_percentile(latency, 50));
+    bench_row_run(variant->p99, (double)spate_histogram_percentile(latency, 99));
+    bench_row_run(variant->rate, result.per_s);
+    bench_row_run(variant->cpu, (double)result.cpu_ns / (double)(result.counted + 1));
+    bench_row_run(variant->heap, (double)result.heap);
+    spate_histogram_merge(variant->latency, latency);
+    return result.failed == 0;
+}
+
+static bool run_bare(struct harness *harness, struct variant *variant, uint32_t run,
+                     struct spate_histogram *latency)
+{
+    const struct bench_bare_options options = {
+        .nodes = harness->nodes,
+        .payload_bytes = harness->payload_bytes,
+        .in_flight = variant->in_flight,
+        .frame_bytes = harness->frame_bytes != 0 ? harness->frame_bytes : 60000,
+        .seconds = harness->seconds,
+        .warmup_seconds = harness->warmup_seconds,
+        .polling = variant->is_busy ? BENCH_POLLING_BUSY : BENCH_POLLING_ADAPTIVE,
+        .durable_directory = harness->is_durable ? harness->directory : NULL,
+        .leader_cpu = harness->leader_cpu,
+        .follower_cpu = harness->follower_cpu,
+    };
+    struct bench_bare_result result;
+
+    if (!bench_bare_run(&options, latency, &result)) {
+        return false;
+    }
+    variant->bare_p50[run] = (double)spate_histogram_percentile(latency, 50);
+    variant->bare_p99[run] = (double)spate_histogram_percentile(latency, 99);
+    variant->bare_rate[run] = result.entries_per_s;
+    return true;
+}
+
+static void set_limits(struct variant *variant, uint32_t runs)
+{
+    variant->p50->limit = statistics_of(variant->bare_p50, runs).median;
+    variant->p99->limit = statistics_of(variant->bare_p99, runs).median;
+    variant->rate->limit = statistics_of(variant->bare_rate, runs).median;
+}
+
+static void save_histogram(const struct harness *harness, const struct variant *variant)
+{
+    char path[1024];
+
+    if (harness->output == NULL) {
+        return;
+    }
+    (void)snprintf(path, sizeof path, "%s/commit-%s-%s-%u.hgrm", harness->output,
+                   variant->is_busy ? "busy" : "adaptive", harness->is_durable ? "disk" : "memory",
+                   variant->in_flight);
+    FILE *file = fopen(path, "we");
+    if (file != NULL) {
+        bench_hgrm_write(variant->latency, 1000, file);
+        (void)fclose(file);
+    }
+}
+
+static bool run_all(struct harness *harness, struct variant variants[], uint32_t count,
+                    struct spate_histogram *latency)
+{
+    for (uint32_t run = 0; run < harness->runs; run++) {
+        for (uint32_t v = 0; v < count; v++) {
+            harness_progress("peak, run %u of %u: %s polling, %u in flight", run + 1, harness->runs,
+                             variants[v].is_busy ? "busy" : "adaptive", variants[v].in_flight);
+            spate_histogram_reset(latency);
+            if (!run_cluster(harness, &variants[v], latency) || process_is_interrupted()) {
+                return false;
+            }
+            spate_histogram_reset(latency);
+            if (!run_bare(harness, &variants[v], run, latency) || process_is_interrupted()) {
+                return false;
+            }
+            set_limits(&variants[v], run + 1);
+        }
+    }
+    return true;
+}
+
+bool harness_peak(struct harness *harness)
+{
+    static struct variant variants[VARIANTS_MAX];
+    struct spate_histogram *latency = NULL;
+    uint32_t count = 0;
+
+    if (spate_histogram_create(&latency) != SPATE_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < harness->in_flight_count; i++) {
+        for (int is_busy = 1; is_busy >= 0; is_busy--) {
+            if (is_busy ? harness->polls_busy : harness->polls_adaptive) {
+                if (!set_up(harness, &variants[count++], is_busy, harness->in_flight[i])) {
+                    return false;
+                }
+            }
+        }
+    }
+    const bool is_done = run_all(harness, variants, count, latency);
+    for (uint32_t v = 0; v < count; v++) {
+        save_histogram(harness, &variants[v]);
+        spate_histogram_destroy(variants[v].latency);
+    }
+    spate_histogram_destroy(latency);
+    return is_done;
+}
