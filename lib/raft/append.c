@@ -8,6 +8,8 @@
 /* Whether any correct leader of message->term could have sent this. */
 static bool is_plausible(const struct spate_message *message)
 {
+    spate_assert(message->kind == SPATE_MESSAGE_APPEND);
+    spate_assert(message->term >= 1);
     const struct spate_message_append *append = &message->append;
 
     if (append->prev.term > message->term ||
@@ -41,6 +43,7 @@ static void owe_term(struct spate_raft *raft, uint32_t place, const struct spate
 /* Takes the sender for the leader of its term. False: it cannot be. */
 static bool acknowledge_leader(struct spate_raft *raft, const struct spate_message *message)
 {
+    spate_assert(message->term >= raft->term);
     if (message->term == raft->term) {
         if (spate_raft_is_leader(raft)) {
             return false;
@@ -84,6 +87,7 @@ static uint32_t offset_of(const struct spate_message_append *append, uint32_t sk
 static spate_index same_until(const struct spate_raft *raft,
                               const struct spate_message_append *append)
 {
+    spate_assert(append->prev.index <= spate_log_last(raft->log));
     const spate_index end = append->prev.index + append->count;
     const spate_index last = spate_log_last(raft->log);
     const spate_index overlap = end < last ? end : last;
@@ -156,6 +160,7 @@ enum prev_check { PREV_SAME, PREV_DIFFERS, PREV_IMPOSSIBLE };
 
 static enum prev_check check_prev(const struct spate_raft *raft, struct spate_entry_id prev)
 {
+    spate_assert(raft->commit <= spate_log_last(raft->log));
     if (prev.index > spate_log_last(raft->log)) {
         return PREV_DIFFERS;
     }
@@ -211,12 +216,15 @@ void spate_append_receive(struct spate_raft *raft, uint32_t place,
 
 static spate_index match_of(const struct spate_raft *raft)
 {
+    spate_assert(raft->follower.verified <= spate_log_last(raft->log));
+    spate_assert(raft->tickets.durable.last <= spate_log_last(raft->log));
     const spate_index durable = raft->tickets.durable.last;
     return durable < raft->follower.verified ? durable : raft->follower.verified;
 }
 
 void spate_append_stored(struct spate_raft *raft)
 {
+    spate_assert(raft->tickets.completed <= raft->tickets.issued);
     spate_assert(raft->tickets.durable.last <= spate_log_last(raft->log));
     /* Rounds begin at 1: before the leader's first the answer would name none. */
     if (!spate_raft_is_leader(raft) && raft->leader != 0 && raft->follower.accept_round > 0 &&
@@ -227,6 +235,8 @@ void spate_append_stored(struct spate_raft *raft)
 
 static bool send_accept(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
 {
+    spate_assert(spate_raft_term_is_durable(raft));
+    spate_assert(raft->leader != 0);
     struct spate_follower *follower = &raft->follower;
     struct spate_message *message =
         spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, place);
@@ -245,6 +255,8 @@ static bool send_accept(struct spate_raft *raft, struct spate_effects *effects, 
 
 static bool send_reject(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
 {
+    spate_assert(spate_raft_term_is_durable(raft));
+    spate_assert(raft->follower.has_reject);
     const struct spate_follower *follower = &raft->follower;
     struct spate_message *message =
         spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, place);
@@ -268,6 +280,7 @@ static bool send_reject(struct spate_raft *raft, struct spate_effects *effects, 
 
 void spate_append_send(struct spate_raft *raft, struct spate_effects *effects)
 {
+    spate_assert(!spate_raft_is_leader(raft) || raft->leader == raft->options.self);
     struct spate_follower *follower = &raft->follower;
 
     if (!follower->has_accept && !follower->has_reject) {

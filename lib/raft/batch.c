@@ -3,11 +3,13 @@
 
 static bool hard_state_is_due(const struct spate_raft *raft)
 {
+    spate_assert(raft->tickets.submitted.term <= raft->term);
     return raft->tickets.submitted.term != raft->term || raft->tickets.submitted.vote != raft->vote;
 }
 
 bool spate_batch_is_due(const struct spate_raft *raft)
 {
+    spate_assert(raft->tickets.submitted.last <= spate_log_last(raft->log));
     return hard_state_is_due(raft) || raft->tickets.has_truncate ||
            raft->tickets.submitted.last != spate_log_last(raft->log);
 }

@@ -24,6 +24,7 @@ void spate_commit_count(struct spate_raft *raft)
 
 void spate_commit_follow(struct spate_raft *raft)
 {
+    spate_assert(raft->follower.verified <= spate_log_last(raft->log));
     const struct spate_follower *follower = &raft->follower;
     /* Never past what was compared with the leader's log, however long ours is. */
     const spate_index index =

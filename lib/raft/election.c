@@ -15,6 +15,7 @@ void spate_election_arm(struct spate_raft *raft)
 
 static enum spate_role role_at_rest(const struct spate_raft *raft)
 {
+    spate_assert(raft->self < raft->options.membership.count);
     return spate_membership_is_voter(&raft->options.membership, raft->options.self)
                ? SPATE_ROLE_FOLLOWER
                : SPATE_ROLE_LEARNER;
@@ -49,6 +50,7 @@ void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_
 /* The places of all who may vote, ourselves excepted. */
 static uint32_t other_voters(const struct spate_raft *raft)
 {
+    spate_assert(raft->options.membership.count <= SPATE_MEMBERS_MAX);
     const struct spate_membership *membership = &raft->options.membership;
     uint32_t voters = 0;
 
@@ -64,6 +66,8 @@ static uint32_t other_voters(const struct spate_raft *raft)
 
 static void begin_asking(struct spate_raft *raft)
 {
+    spate_assert(raft->role != SPATE_ROLE_LEADER);
+    spate_assert(raft->options.heartbeat_ns >= 1);
     raft->leader = 0;
     raft->granted = 0;
     raft->refused = 0;
@@ -87,6 +91,7 @@ static void become_candidate(struct spate_raft *raft)
 
 void spate_election_campaign(struct spate_raft *raft)
 {
+    spate_assert(raft->now >= raft->election_at);
     spate_assert(raft->role != SPATE_ROLE_LEADER);
     if (role_at_rest(raft) == SPATE_ROLE_LEARNER || raft->term >= SPATE_TERM_MAX - 1) {
         raft->leader = 0;
@@ -121,6 +126,8 @@ static void become_leader(struct spate_raft *raft)
 
 void spate_election_count(struct spate_raft *raft)
 {
+    spate_assert(raft->granted >> raft->options.membership.count == 0);
+    spate_assert(raft->refused >> raft->options.membership.count == 0);
     if (raft->role == SPATE_ROLE_CANDIDATE && spate_raft_vote_is_durable(raft)) {
         raft->granted |= 1u << raft->self;
     }

@@ -3,6 +3,8 @@
 
 static bool needs_fetch(const struct spate_raft *raft, uint32_t place)
 {
+    spate_assert(place < raft->options.membership.count);
+    spate_assert(spate_raft_is_leader(raft));
     const struct spate_progress *progress = &raft->progress[place];
 
     if (place == raft->self || progress->next >= spate_log_first(raft->log) ||

@@ -43,6 +43,7 @@ static spate_time_ns deadline_of(const struct spate_raft *raft)
 void spate_flush(struct spate_raft *raft, bool store_is_ready, uint64_t store_bytes_max,
                  struct spate_effects *effects)
 {
+    spate_assert(effects != NULL);
     if (raft->is_dirty || raft->now >= raft->deadline) {
         raft->is_dirty = false;
         raft->is_waiting = false;

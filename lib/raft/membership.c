@@ -36,6 +36,7 @@ uint32_t spate_membership_find(const struct spate_membership *membership, spate_
 
 bool spate_membership_is_voter(const struct spate_membership *membership, spate_node_id id)
 {
+    spate_assert(membership != NULL);
     const uint32_t place = spate_membership_find(membership, id);
 
     if (place == SPATE_MEMBERS_MAX) {

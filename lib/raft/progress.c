@@ -10,6 +10,7 @@
 
 static struct spate_inflight *inflight_at(const struct spate_progress *progress, uint32_t place)
 {
+    spate_assert(progress->inflight_begin < progress->inflight_max);
     spate_assert(place < progress->inflight_count);
     uint32_t at = progress->inflight_begin + place;
     if (at >= progress->inflight_max) {
@@ -39,6 +40,7 @@ void spate_progress_reset(struct spate_progress *progress, spate_index next, uin
 bool spate_progress_has_room(const struct spate_progress *progress, uint64_t window_bytes,
                              uint32_t bytes)
 {
+    spate_assert(progress->inflight != NULL);
     spate_assert(progress->inflight_count <= progress->inflight_max);
     if (progress->inflight_count == 0) {
         return true;
@@ -49,6 +51,7 @@ bool spate_progress_has_room(const struct spate_progress *progress, uint64_t win
 
 void spate_progress_sent(struct spate_progress *progress, const struct spate_inflight *message)
 {
+    spate_assert(message->first > progress->received);
     spate_assert(message->first == progress->next);
     spate_assert(message->last >= message->first);
     spate_assert(progress->inflight_count < progress->inflight_max);
@@ -63,6 +66,7 @@ void spate_progress_sent(struct spate_progress *progress, const struct spate_inf
 void spate_progress_accepted(struct spate_progress *progress, spate_index received,
                              spate_index match, spate_time_ns now)
 {
+    spate_assert(progress->received < progress->next);
     spate_assert(match <= received);
     if (match > progress->match) {
         progress->match = match;
@@ -103,6 +107,7 @@ void spate_progress_rewind(struct spate_progress *progress, spate_index next, ui
 
 bool spate_progress_take_back(struct spate_progress *progress, uint64_t round)
 {
+    spate_assert(progress->received < progress->next);
     spate_assert(progress->inflight_count <= progress->inflight_max);
     for (uint32_t place = 0; place < progress->inflight_count; place++) {
         const struct spate_inflight *message = inflight_at(progress, place);
@@ -124,6 +129,7 @@ bool spate_progress_take_back(struct spate_progress *progress, uint64_t round)
 
 void spate_progress_measured(struct spate_progress *progress, spate_time_ns rtt_ns)
 {
+    spate_assert(rtt_ns > 0);
     spate_assert(progress != NULL);
     /* An hour is longer than any timeout; the bound keeps the arithmetic below from overflowing. */
     const spate_time_ns sample = rtt_ns < 3600000000000u ? rtt_ns : 3600000000000u;

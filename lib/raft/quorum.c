@@ -24,6 +24,7 @@ static uint32_t count_of(uint32_t set)
 
 static uint32_t majority_of(uint32_t voters)
 {
+    spate_assert(voters != 0);
     return count_of(voters) / 2 + 1;
 }
 
@@ -50,6 +51,8 @@ static spate_index index_of_majority(uint32_t voters, const spate_index match[])
 
 spate_index spate_quorum_index(const struct spate_membership *membership, const spate_index match[])
 {
+    spate_assert(membership != NULL);
+    spate_assert(match != NULL);
     const uint32_t voters = voters_of(membership, false);
     const uint32_t voters_next = voters_of(membership, true);
     spate_index index = index_of_majority(voters, match);
@@ -78,6 +81,8 @@ static enum spate_vote_outcome outcome_of(uint32_t voters, uint32_t granted, uin
 enum spate_vote_outcome spate_quorum_votes(const struct spate_membership *membership,
                                            uint32_t granted, uint32_t refused)
 {
+    spate_assert(membership != NULL);
+    spate_assert((granted & refused) == 0);
     const uint32_t voters_next = voters_of(membership, true);
     const enum spate_vote_outcome outcome =
         outcome_of(voters_of(membership, false), granted, refused);
@@ -94,5 +99,6 @@ enum spate_vote_outcome spate_quorum_votes(const struct spate_membership *member
 
 bool spate_quorum_has(const struct spate_membership *membership, uint32_t members)
 {
+    spate_assert(membership != NULL);
     return spate_quorum_votes(membership, members, 0) == SPATE_VOTE_WON;
 }

@@ -70,6 +70,7 @@ void spate_raft_destroy(struct spate_raft *raft)
 
 static void receive(struct spate_raft *raft, const struct spate_message *message)
 {
+    spate_assert(message != NULL);
     const uint32_t place = spate_membership_find(&raft->options.membership, message->from);
 
     /* Only who answers may still be in term 0, at the founding of the cluster. */
@@ -118,6 +119,7 @@ static void stored(struct spate_raft *raft, uint64_t ticket)
 
 static void measured(struct spate_raft *raft, spate_node_id member, spate_time_ns rtt_ns)
 {
+    spate_assert(raft->self < raft->options.membership.count);
     const uint32_t place = spate_membership_find(&raft->options.membership, member);
 
     if (place != SPATE_MEMBERS_MAX && place != raft->self && rtt_ns > 0) {
@@ -127,6 +129,9 @@ static void measured(struct spate_raft *raft, spate_node_id member, spate_time_n
 
 static void show_state(const struct spate_raft *raft, struct spate_effects *effects)
 {
+    spate_assert(raft->commit <= spate_log_last(raft->log));
+    spate_assert(raft->term <= SPATE_TERM_MAX);
+    spate_assert(raft->term >= spate_log_last_term(raft->log));
     effects->commit = raft->commit;
     effects->term = raft->term;
     effects->role = raft->role;

@@ -17,6 +17,8 @@ void spate_replicate_begin(struct spate_raft *raft)
 static void back_off(struct spate_raft *raft, struct spate_progress *progress,
                      const struct spate_message_append_result *result)
 {
+    spate_assert(!result->is_accepted);
+    spate_assert(result->prev > progress->received);
     const spate_index last = spate_log_last(raft->log);
     spate_index hint = result->last < result->prev ? result->last : result->prev;
 
@@ -41,6 +43,8 @@ static void back_off(struct spate_raft *raft, struct spate_progress *progress,
 static bool is_of_session(struct spate_raft *raft, struct spate_progress *progress,
                           const struct spate_message *message)
 {
+    spate_assert(progress->session_round <= progress->rewind_round);
+    spate_assert(message->session != 0);
     if (message->session == progress->session) {
         return true;
     }
@@ -59,6 +63,8 @@ static bool is_of_session(struct spate_raft *raft, struct spate_progress *progre
 static void accept_result(struct spate_raft *raft, struct spate_progress *progress,
                           const struct spate_message_append_result *result)
 {
+    spate_assert(result->is_accepted);
+    spate_assert(result->last <= spate_log_last(raft->log));
     const spate_index match = progress->match;
 
     spate_progress_accepted(progress, result->last, result->match, raft->now);
@@ -108,6 +114,8 @@ void spate_replicate_receive_result(struct spate_raft *raft, uint32_t place,
 bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
                           struct spate_entry_id prev, const struct spate_log_span *span)
 {
+    spate_assert(spate_raft_is_leader(raft));
+    spate_assert(spate_raft_vote_is_durable(raft));
     struct spate_progress *progress = &raft->progress[place];
     struct spate_message *message =
         spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND, place);
@@ -146,6 +154,7 @@ bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects
 static bool send_entries(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
                          const struct spate_log_view *view)
 {
+    spate_assert(place != raft->self);
     struct spate_progress *progress = &raft->progress[place];
     const uint32_t count_max =
         raft->options.append_count_max == 0 ? UINT32_MAX : raft->options.append_count_max;
@@ -171,6 +180,8 @@ static bool send_entries(struct spate_raft *raft, struct spate_effects *effects,
  */
 static bool send_empty(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
 {
+    spate_assert(spate_raft_is_leader(raft));
+    spate_assert(place != raft->self);
     const struct spate_progress *progress = &raft->progress[place];
     struct spate_entry_id prev = {.index = progress->is_replicating ? progress->received
                                                                     : progress->next - 1};
@@ -184,6 +195,7 @@ static bool send_empty(struct spate_raft *raft, struct spate_effects *effects, u
 /* Gives up on what was not answered in time, and asks anew behind what is known to be there. */
 static void resend(struct spate_raft *raft, struct spate_progress *progress)
 {
+    spate_assert(progress->received < progress->next);
     spate_assert(spate_raft_is_leader(raft));
     raft->retransmits++;
     spate_progress_rewind(progress,
@@ -198,6 +210,7 @@ static void resend(struct spate_raft *raft, struct spate_progress *progress)
 static bool send_probe(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
                        const struct spate_log_view *view)
 {
+    spate_assert(place != raft->self);
     const struct spate_progress *progress = &raft->progress[place];
 
     spate_assert(!progress->is_replicating);
@@ -217,6 +230,8 @@ static bool send_probe(struct spate_raft *raft, struct spate_effects *effects, u
 static void send_to(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
                     const struct spate_log_view *view, uint32_t messages_max)
 {
+    spate_assert(place != raft->self);
+    spate_assert(messages_max >= 1);
     struct spate_progress *progress = &raft->progress[place];
     uint32_t sent = 0;
 
@@ -275,6 +290,7 @@ void spate_replicate_send(struct spate_raft *raft, struct spate_effects *effects
 
 spate_time_ns spate_replicate_deadline(const struct spate_raft *raft)
 {
+    spate_assert(raft->options.heartbeat_ns >= 1);
     spate_time_ns deadline = SPATE_TIME_NEVER;
 
     spate_assert(spate_raft_is_leader(raft));

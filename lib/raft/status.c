@@ -4,6 +4,7 @@
 static struct spate_raft_peer_status peer_status(const struct spate_raft *raft, uint32_t place,
                                                  spate_time_ns now)
 {
+    spate_assert(place < raft->options.membership.count);
     const struct spate_progress *progress = &raft->progress[place];
     struct spate_raft_peer_status status = {
         .id = spate_raft_member(raft, place),

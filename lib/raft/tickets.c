@@ -22,6 +22,7 @@ void spate_tickets_init(struct spate_tickets *tickets, spate_term term, spate_no
 
 bool spate_tickets_has_room(const struct spate_tickets *tickets)
 {
+    spate_assert(tickets != NULL);
     spate_assert(tickets->completed <= tickets->issued);
     return tickets->issued - tickets->completed < SPATE_TICKETS_MAX;
 }
@@ -82,6 +83,7 @@ void spate_tickets_truncate(struct spate_tickets *tickets, spate_index last_kept
 
 bool spate_tickets_valid(const struct spate_tickets *tickets)
 {
+    spate_assert(tickets != NULL);
     if (tickets->completed > tickets->issued ||
         tickets->issued - tickets->completed > SPATE_TICKETS_MAX) {
         return false;

@@ -7,6 +7,7 @@
  */
 static bool hears_leader(const struct spate_raft *raft)
 {
+    spate_assert(raft->leader != raft->options.self || spate_raft_is_leader(raft));
     if (raft->leader == 0) {
         return false;
     }
@@ -19,6 +20,7 @@ static bool hears_leader(const struct spate_raft *raft)
 /* Paper section 5.4.1: later last term, or same last term and at least as long. */
 static bool is_up_to_date(const struct spate_raft *raft, struct spate_entry_id last)
 {
+    spate_assert(raft->log != NULL);
     const spate_term own_term = spate_log_last_term(raft->log);
 
     spate_assert(own_term <= raft->term);
@@ -46,6 +48,8 @@ static void owe_answer(struct spate_raft *raft, uint32_t place, const struct spa
 static void receive_vote_proper(struct spate_raft *raft, uint32_t place,
                                 const struct spate_message *message)
 {
+    spate_assert(!message->vote.is_pre_vote);
+    spate_assert(place != raft->self);
     if (message->term > raft->term) {
         spate_election_follow(raft, message->term, 0);
     }
@@ -66,6 +70,7 @@ static void receive_vote_proper(struct spate_raft *raft, uint32_t place,
 void spate_vote_receive(struct spate_raft *raft, uint32_t place,
                         const struct spate_message *message)
 {
+    spate_assert(place != raft->self);
     spate_assert(message->kind == SPATE_MESSAGE_VOTE);
     spate_assert(message->term >= 1);
     if (!spate_membership_is_voter(&raft->options.membership, message->from) ||
@@ -119,6 +124,8 @@ void spate_vote_receive_result(struct spate_raft *raft, uint32_t place,
 
 static bool send_request(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
 {
+    spate_assert(place != raft->self);
+    spate_assert(raft->role != SPATE_ROLE_LEADER);
     struct spate_message *message = spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE, place);
     if (message == NULL) {
         return false;
@@ -135,6 +142,8 @@ static bool send_request(struct spate_raft *raft, struct spate_effects *effects,
 /* Sends what is owed to one member; keeps what must still wait for the disk, or for room. */
 static void send_answers(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
 {
+    spate_assert(place != raft->self);
+    spate_assert((raft->owed & 1u << place) != 0);
     struct spate_answers *answers = &raft->answers[place];
 
     if (answers->has_vote) {
@@ -172,6 +181,7 @@ static void send_answers(struct spate_raft *raft, struct spate_effects *effects,
 
 void spate_vote_send(struct spate_raft *raft, struct spate_effects *effects)
 {
+    spate_assert(raft->owed >> raft->options.membership.count == 0);
     const bool is_asking =
         raft->role == SPATE_ROLE_CANDIDATE || raft->role == SPATE_ROLE_PRE_CANDIDATE;
 
