@@ -30,7 +30,7 @@ static void ring_destroy(void *context)
 static double ring_one(void *context, uint64_t operations)
 {
     struct spate_ring *ring = context;
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     uint32_t bytes = 0;
 
     for (uint64_t i = 0; i < operations; i++) {
@@ -47,7 +47,7 @@ static double ring_one(void *context, uint64_t operations)
 static double ring_batch(void *context, uint64_t operations)
 {
     struct spate_ring *ring = context;
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     uint32_t bytes = 0;
 
     for (uint64_t i = 0; i < operations; i += BATCH) {
@@ -104,7 +104,7 @@ static double ring_threads(void *context, uint64_t operations)
         i++;
     }
     (void)pthread_join(thread, NULL);
-    return micro_per(start, operations);
+    return micro_per_passed(start, operations);
 }
 
 static void *buffer_create(void)
@@ -115,7 +115,7 @@ static void *buffer_create(void)
 static double crc_of(uint8_t *bytes, uint64_t operations, size_t size,
                      uint32_t (*crc32c)(uint32_t, const void *, size_t))
 {
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     uint32_t crc = 0;
 
     for (uint64_t i = 0; i < operations; i++) {
@@ -155,7 +155,7 @@ static void histogram_destroy(void *context)
 /* Values as latencies are: spread over two powers of ten. */
 static double histogram_record(void *context, uint64_t operations)
 {
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     uint64_t value = 1;
 
     for (uint64_t i = 0; i < operations; i++) {
@@ -168,7 +168,7 @@ static double histogram_record(void *context, uint64_t operations)
 static double histogram_percentile(void *context, uint64_t operations)
 {
     (void)histogram_record(context, 1000);
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     for (uint64_t i = 0; i < operations; i++) {
         micro_keep(spate_histogram_percentile(context, 99));
     }
@@ -184,7 +184,7 @@ static void *prng_create(void)
 
 static double prng_next(void *context, uint64_t operations)
 {
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     for (uint64_t i = 0; i < operations; i++) {
         micro_keep(spate_prng_next(context));
     }

@@ -15,6 +15,16 @@ struct context {
     uint32_t encoded_bytes;
 };
 
+static void stage(struct context *context)
+{
+    if (spate_log_stage(context->log, 1, SPATE_ENTRY_COMMAND, context->payload, PAYLOAD_BYTES) !=
+        SPATE_OK) {
+        /* The budget is spent: let everything go, as a core does whose entries are applied. */
+        spate_log_publish(context->log);
+        spate_log_compact(context->log, spate_log_last(context->log) + 1);
+    }
+}
+
 static void *create(void)
 {
     struct context *context = micro_allocate(sizeof *context);
@@ -27,6 +37,11 @@ static void *create(void)
             spate_entry_encode(context->encoded + context->encoded_bytes, SPATE_ENTRY_COMMAND,
                                context->payload, PAYLOAD_BYTES);
     }
+    /* Once round the budget: pages are touched when first used. */
+    for (uint64_t bytes = 0; bytes < 2 * options.budget_bytes; bytes += PAYLOAD_BYTES) {
+        stage(context);
+        spate_log_publish(context->log);
+    }
     return context;
 }
 
@@ -37,19 +52,9 @@ static void destroy(void *argument)
     free(context);
 }
 
-static void stage(struct context *context)
-{
-    if (spate_log_stage(context->log, 1, SPATE_ENTRY_COMMAND, context->payload, PAYLOAD_BYTES) !=
-        SPATE_OK) {
-        /* The budget is spent: let everything go, as a core does whose entries are applied. */
-        spate_log_publish(context->log);
-        spate_log_compact(context->log, spate_log_last(context->log) + 1);
-    }
-}
-
 static void fill(struct context *context)
 {
-    while (spate_log_last(context->log) < FILLED) {
+    while (spate_log_last(context->log) - spate_log_first(context->log) + 1 < FILLED) {
         stage(context);
         spate_log_publish(context->log);
     }
@@ -58,7 +63,7 @@ static void fill(struct context *context)
 static double append_one(void *argument, uint64_t operations)
 {
     struct context *context = argument;
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
 
     for (uint64_t i = 0; i < operations; i++) {
         stage(context);
@@ -70,7 +75,7 @@ static double append_one(void *argument, uint64_t operations)
 static double append_batch(void *argument, uint64_t operations)
 {
     struct context *context = argument;
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
 
     for (uint64_t i = 0; i < operations; i += BATCH) {
         for (uint32_t b = 0; b < BATCH; b++) {
@@ -84,7 +89,7 @@ static double append_batch(void *argument, uint64_t operations)
 static double append_encoded(void *argument, uint64_t operations)
 {
     struct context *context = argument;
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
 
     for (uint64_t i = 0; i < operations; i += BATCH) {
         if (spate_log_stage_encoded(context->log, 1, context->encoded, context->encoded_bytes,
@@ -102,7 +107,7 @@ static double view(void *argument, uint64_t operations)
     struct spate_log_view now;
 
     fill(context);
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     for (uint64_t i = 0; i < operations; i++) {
         spate_log_view(context->log, &now);
         micro_keep(now.last);
@@ -118,7 +123,7 @@ static double read_one(void *argument, uint64_t operations)
     struct spate_log_span span;
 
     fill(context);
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     for (uint64_t i = 0; i < operations; i++) {
         spate_log_view(context->log, &now);
         const spate_index index = now.first + i * 7919 % (now.last - now.first + 1);
@@ -137,7 +142,7 @@ static double scan(void *argument, uint64_t operations)
 
     fill(context);
     spate_log_view(context->log, &now);
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     while (done < operations) {
         for (spate_index at = now.first; at <= now.last;) {
             struct spate_log_span span;
@@ -160,7 +165,7 @@ static double truncate_one(void *argument, uint64_t operations)
     struct context *context = argument;
 
     fill(context);
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     for (uint64_t i = 0; i < operations; i++) {
         stage(context);
         spate_log_publish(context->log);

@@ -35,8 +35,14 @@ static inline void micro_keep(uint64_t value)
     __asm__ volatile("" : : "r"(value) : "memory");
 }
 
-/* Nanoseconds per operation since `start_ns`. */
+/* Nanoseconds per operation since `start_ns`, a reading of bench_thread_ns(). */
 static inline double micro_per(uint64_t start_ns, uint64_t operations)
+{
+    return (double)(bench_thread_ns() - start_ns) / (double)operations;
+}
+
+/* The same for a reading of bench_now_ns(): where other threads or the disk take part. */
+static inline double micro_per_passed(uint64_t start_ns, uint64_t operations)
 {
     return (double)(bench_now_ns() - start_ns) / (double)operations;
 }

@@ -110,7 +110,7 @@ static double commit(struct context *context, uint64_t operations, uint32_t coun
             (void)store->ops->compact(store, context->last - KEPT);
         }
     }
-    return micro_per(start, operations);
+    return micro_per_passed(start, operations);
 }
 
 static double commit_1(void *context, uint64_t operations)

@@ -57,7 +57,7 @@ static double encode(struct context *context, uint64_t operations,
                      const struct spate_message *message)
 {
     uint32_t bytes = 0;
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
 
     for (uint64_t i = 0; i < operations; i++) {
         micro_require(spate_wire_encode(message, &context->view, context->frame, FRAME_BYTES,
@@ -75,7 +75,7 @@ static double decode(struct context *context, uint64_t operations,
     uint32_t bytes = 0;
 
     (void)encode(context, 1, message);
-    const uint64_t start = bench_now_ns();
+    const uint64_t start = bench_thread_ns();
     for (uint64_t i = 0; i < operations; i++) {
         micro_require(spate_wire_decode(context->frame, FRAME_BYTES, &decoded, &bytes) == SPATE_OK,
                       "decode");
