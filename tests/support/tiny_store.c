@@ -63,7 +63,7 @@ static spate_err tiny_read(struct spate_store *store, spate_index first, uint32_
     const struct tiny_image *image = self->image;
 
     self->reads++;
-    if (first < 1 || first > image->last) {
+    if (self->is_forgetful || first < 1 || first > image->last) {
         return SPATE_ERR_NOT_FOUND;
     }
     *ret_span = (struct spate_log_span){

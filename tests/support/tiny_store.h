@@ -38,6 +38,7 @@ struct tiny_store {
     struct tiny_image *image;
     uint32_t
         delay_polls;   /* A batch completes on so many polls after it was submitted. 0: at once. */
+    bool is_forgetful; /* Reads find nothing, as in a store that keeps no entries. */
     uint32_t busy_ppm; /* How often submit says BUSY for no reason. */
     uint32_t polls_left;
     uint64_t draws;

@@ -226,6 +226,46 @@ static void a_member_far_behind_is_fed_from_the_store(void **state)
     world_destroy(world);
 }
 
+/* It has to wait for snapshots; the others go on, and do not spend their time on it. */
+static void a_member_that_nobody_can_serve_disturbs_nobody(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, 14);
+
+    world->log_budget_bytes = 16u << 20;
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    const uint32_t sleeper = (leader + 1) % 3;
+    world_stop(world, sleeper);
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i != sleeper) {
+            world->nodes[i].store->is_forgetful = true;
+        }
+    }
+    for (uint32_t n = 0; n < 160; n++) {
+        while (!world_propose(world, leader, 256u << 10)) {
+            world_submit(world, leader);
+            world_run(world, MSEC);
+        }
+    }
+    world_submit(world, leader);
+    assert_true(world_settle(world, leader, 5000 * MSEC));
+    world_start(world, sleeper);
+    world_run(world, 100 * MSEC);
+    const struct spate_node_status before = world_status(world, leader);
+    world_run(world, 100 * MSEC);
+    const struct spate_node_status after = world_status(world, leader);
+    assert_true(after.fetches_missed > before.fetches_missed);
+    assert_true(after.compacted_past_members > 0);
+    const uint64_t busy = (after.turns - after.turns_idle) - (before.turns - before.turns_idle);
+    assert_in_range(busy, 0, (after.turns - before.turns) / 4);
+    assert_true(world_propose(world, leader, 8));
+    world_submit(world, leader);
+    assert_true(world_settle(world, leader, 100 * MSEC));
+    assert_int_equal(world->nodes[leader].client.ok, 161);
+    world_destroy(world);
+}
+
 static void the_apply_stage_may_be_a_thread_of_its_own(void **state)
 {
     (void)state;
@@ -298,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_leader_cut_off_answers_when_it_is_back),
         cmocka_unit_test(all_nodes_restart_from_their_stores),
         cmocka_unit_test(a_member_far_behind_is_fed_from_the_store),
+        cmocka_unit_test(a_member_that_nobody_can_serve_disturbs_nobody),
         cmocka_unit_test(the_apply_stage_may_be_a_thread_of_its_own),
         cmocka_unit_test(a_store_without_room_delays_but_loses_nothing),
         cmocka_unit_test(a_failed_store_ends_the_node),
