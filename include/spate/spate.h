@@ -90,6 +90,7 @@ SPATE_API void spate_close(struct spate *spate);
 /*
  * Either: one turn of the core on the caller's thread. Never blocks. *ret_work, if not NULL: how
  * much there was to do. Errors: IO, CORRUPT: final; close the core and end the process.
+ * INVALID: it was started, or applies on a thread of its own.
  */
 SPATE_API spate_err spate_poll(struct spate *spate, uint32_t *ret_work) SPATE_MUST_CHECK;
 
@@ -107,7 +108,8 @@ SPATE_API spate_err spate_health(const struct spate *spate);
 
 /*
  * Opens a port for one client thread. Before spate_start(), or before the first spate_poll().
- * `ring_bytes`: a power of two, 0: 4 MiB. Errors: BUSY (16 are open), NO_MEMORY
+ * `ring_bytes`: a power of two from 4096 on, 0: 4 MiB; a command takes less than half of it.
+ * Errors: BUSY (16 are open), INVALID (too late, or such a size cannot be), NO_MEMORY
  */
 SPATE_API spate_err spate_open_port(struct spate *spate, uint32_t ring_bytes,
                                     struct spate_port **ret_port) SPATE_MUST_CHECK;
@@ -115,7 +117,7 @@ SPATE_API spate_err spate_open_port(struct spate *spate, uint32_t ring_bytes,
 /*
  * Proposes a command; a follower passes it on to the leader. The bytes are copied; nothing is sent
  * before spate_submit(). Thread: the port's client. Errors: BUSY (take results, submit, try again),
- * INVALID (larger than SPATE_ENTRY_BYTES_MAX).
+ * INVALID (larger than SPATE_ENTRY_BYTES_MAX, or than the ring can hold).
  */
 SPATE_API spate_err spate_propose(struct spate_port *port, uint64_t cookie, const void *data,
                                   uint32_t size) SPATE_MUST_CHECK;
