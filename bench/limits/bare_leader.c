@@ -71,14 +71,24 @@ struct leader {
     struct bench_bare_result result;
 };
 
+/* Entries up to here can be created without overwriting what somebody still needs. */
+static uint64_t room_until(const struct leader *leader)
+{
+    uint64_t needed = leader->is_durable ? leader->durable : leader->last;
+
+    for (uint32_t f = 0; f < leader->setup->followers; f++) {
+        const uint64_t match = leader->peers[f].match;
+        needed = match < needed ? match : needed;
+    }
+    return needed + leader->log.mask / 2;
+}
+
 static bool create_entries(struct leader *leader, uint64_t now)
 {
     uint64_t until = leader->commit + leader->options->in_flight;
-    const uint64_t until_disk = leader->durable + leader->log.mask / 2;
+    const uint64_t room = room_until(leader);
 
-    if (leader->is_durable && until_disk < until) {
-        until = until_disk;
-    }
+    until = room < until ? room : until;
     if (leader->last >= until) {
         return false;
     }
