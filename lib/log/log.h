@@ -157,6 +157,9 @@ uint64_t spate_log_used_bytes(const struct spate_log *log);
 uint64_t spate_log_retired_bytes(const struct spate_log *log);
 uint64_t spate_log_budget_bytes(const struct spate_log *log);
 
+/* Of one segment, by which the log grows and shrinks. */
+uint32_t spate_log_segment_bytes(const struct spate_log *log);
+
 /* Checks every invariant of the structure. For assertions and tests. Thread: writer. */
 bool spate_log_valid(const struct spate_log *log);
 

@@ -73,6 +73,11 @@ uint64_t spate_log_budget_bytes(const struct spate_log *log)
     return (uint64_t)log->segment_count * log->segment_bytes;
 }
 
+uint32_t spate_log_segment_bytes(const struct spate_log *log)
+{
+    return log->segment_bytes;
+}
+
 /* The runs of a segment: from its first entry on, ascending in index and term. */
 static bool runs_are_valid(const struct spate_log_segment *segment, spate_term *term)
 {

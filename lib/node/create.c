@@ -7,9 +7,11 @@
 #include "base/assert.h"
 #include "wire/wire.h"
 
-#define LOG_BUDGET_BYTES_DEFAULT (256ull << 20)
-#define WINDOW_BYTES_DEFAULT     (4ull << 20)
-#define WINDOW_MESSAGES_DEFAULT  128u
+/* Small, so that the few segments in use stay in the processor's cache. */
+#define LOG_SEGMENT_BYTES_DEFAULT (2u << 20)
+#define LOG_BUDGET_BYTES_DEFAULT  (256ull << 20)
+#define WINDOW_BYTES_DEFAULT      (4ull << 20)
+#define WINDOW_MESSAGES_DEFAULT   128u
 
 static bool options_are_valid(const struct spate_node_options *options)
 {
@@ -24,6 +26,9 @@ static bool options_are_valid(const struct spate_node_options *options)
 
 static void set_defaults(struct spate_node_options *options)
 {
+    if (options->log_segment_bytes == 0) {
+        options->log_segment_bytes = LOG_SEGMENT_BYTES_DEFAULT;
+    }
     if (options->log_budget_bytes == 0) {
         options->log_budget_bytes = LOG_BUDGET_BYTES_DEFAULT;
     }

@@ -190,6 +190,15 @@ void spate_raft_message_dropped(struct spate_raft *raft, const struct spate_mess
 /* The lowest index that the leader may still have to send to a member it considers reachable. */
 spate_index spate_raft_needed_first(const struct spate_raft *raft);
 
+/*
+ * The highest index that every member holds, reachable or not: nobody will ask for what is up to
+ * there. 0 unless this node leads and has heard from all.
+ */
+spate_index spate_raft_held_by_all(const struct spate_raft *raft);
+
+/* The highest index on this node's own disk. */
+spate_index spate_raft_durable(const struct spate_raft *raft);
+
 /* A view of the engine for status and tests. Copied. */
 struct spate_raft_peer_status {
     spate_node_id id;

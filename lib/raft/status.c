@@ -82,3 +82,27 @@ spate_index spate_raft_needed_first(const struct spate_raft *raft)
     spate_assert(needed >= 1);
     return needed;
 }
+
+spate_index spate_raft_held_by_all(const struct spate_raft *raft)
+{
+    spate_assert(raft != NULL);
+    spate_index held = spate_log_last(raft->log);
+
+    if (!spate_raft_is_leader(raft)) {
+        return 0;
+    }
+    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+        const struct spate_progress *progress = &raft->progress[place];
+        if (place != raft->self) {
+            const spate_index received = progress->session != 0 ? progress->received : 0;
+            held = received < held ? received : held;
+        }
+    }
+    return held;
+}
+
+spate_index spate_raft_durable(const struct spate_raft *raft)
+{
+    spate_assert(raft != NULL);
+    return raft->tickets.durable.last;
+}
