@@ -17,6 +17,8 @@ copy_head(struct spate_log *log, const struct spate_log_segment *from, spate_ind
 
     spate_assert(count >= 1);
     spate_assert(count < from->count);
+    spate_assert(from->offsets[count] <= log->segment_bytes);
+    spate_assert(to != from);
     to->count = count;
     to->used = from->offsets[count];
     memcpy(to->arena, from->arena, to->used);
@@ -26,12 +28,32 @@ copy_head(struct spate_log *log, const struct spate_log_segment *from, spate_ind
     return to;
 }
 
-/* Puts `state` in place of the published one and retires the latter. */
-static void replace_state(struct spate_log *log, struct spate_log_state *state)
+/*
+ * Puts `state` in place of the published one, and retires that and its segments in the slots from
+ * `begin` to before `end`. A reclaimer may poison what it is given at once: so the state, which
+ * names the segments, goes last.
+ */
+static void replace_state(struct spate_log *log, struct spate_log_state *state, uint32_t begin,
+                          uint32_t end)
 {
     struct spate_log_state *old = log->state;
+
+    spate_assert(begin <= end);
+    spate_assert(end <= atomic_load_explicit(&old->slot_count, memory_order_relaxed));
     spate_log_publish_state(log, state);
+    for (uint32_t s = begin; s < end; s++) {
+        spate_log_retire_segment(log, old->slots[s].segment);
+    }
     spate_log_retire_state(log, old);
+    spate_assert_slow(spate_log_valid(log));
+}
+
+/* What the queries of the writer answer from now on. */
+static void set_end(struct spate_log *log, spate_index last, spate_term last_term)
+{
+    log->staged = last;
+    log->staged_term = last_term;
+    log->published_term = last_term;
 }
 
 spate_err spate_log_truncate(struct spate_log *log, spate_index last_kept)
@@ -75,14 +97,8 @@ spate_err spate_log_truncate(struct spate_log *log, spate_index last_kept)
             retired_from--;
         }
     }
-    log->staged = last_kept;
-    log->staged_term = last_term;
-    log->published_term = last_term;
-    replace_state(log, state);
-    for (uint32_t s = retired_from; s < old_slots; s++) {
-        spate_log_retire_segment(log, old->slots[s].segment);
-    }
-    spate_assert_slow(spate_log_valid(log));
+    set_end(log, last_kept, last_term);
+    replace_state(log, state, retired_from, old_slots);
     return SPATE_OK;
 }
 
@@ -113,11 +129,9 @@ void spate_log_compact(struct spate_log *log, spate_index first_kept)
     atomic_store_explicit(&state->last, log->staged, memory_order_relaxed);
     atomic_store_explicit(&state->slot_count, old_slots - gone, memory_order_relaxed);
     memcpy(state->slots, old->slots + gone, (old_slots - gone) * sizeof *state->slots);
-    replace_state(log, state);
-    for (uint32_t s = 0; s < gone; s++) {
-        spate_log_retire_segment(log, old->slots[s].segment);
-    }
-    spate_assert_slow(spate_log_valid(log));
+    spate_assert(state->first <= first_kept);
+    spate_assert(state->first > old->first);
+    replace_state(log, state, 0, gone);
 }
 
 spate_err spate_log_reset(struct spate_log *log, struct spate_entry_id base)
@@ -134,13 +148,7 @@ spate_err spate_log_reset(struct spate_log *log, struct spate_entry_id base)
     state->base_term = base.term;
     state->generation = old->generation + 1;
     atomic_store_explicit(&state->last, base.index, memory_order_relaxed);
-    log->staged = base.index;
-    log->staged_term = base.term;
-    log->published_term = base.term;
-    replace_state(log, state);
-    for (uint32_t s = 0; s < old_slots; s++) {
-        spate_log_retire_segment(log, old->slots[s].segment);
-    }
-    spate_assert_slow(spate_log_valid(log));
+    set_end(log, base.index, base.term);
+    replace_state(log, state, 0, old_slots);
     return SPATE_OK;
 }

@@ -2,12 +2,18 @@
 #include "base/bytes.h"
 #include "log.h"
 
+_Static_assert(SPATE_ENTRY_COMMAND == 1 && SPATE_ENTRY_MEMBERSHIP == 3, "kinds have no gap");
+_Static_assert(SPATE_ENTRY_BYTES_MAX < UINT32_MAX - 2 * SPATE_ENTRY_HEADER_BYTES,
+               "the stride of an entry that passed its check does not overflow");
+
 uint32_t spate_entry_encode(uint8_t *to, uint8_t kind, const void *data, uint32_t size)
 {
     spate_assert(size <= SPATE_ENTRY_BYTES_MAX);
     spate_assert(kind >= SPATE_ENTRY_COMMAND && kind <= SPATE_ENTRY_MEMBERSHIP);
 
     const uint32_t stride = spate_entry_stride(size);
+    spate_assert(stride >= SPATE_ENTRY_HEADER_BYTES + size);
+    spate_assert(stride % 8 == 0);
     /* The padding is the end of the last eight bytes: zero them first, then copy over. */
     spate_put_u64(to + stride - 8, 0);
     spate_put_u64(to, (uint64_t)kind << 32 | size);

@@ -9,7 +9,7 @@
 #include "log.h"
 
 /* Changes of term that one segment can hold; one more opens the next segment. */
-#define SPATE_LOG_RUNS_MAX 64u
+#define SPATE_LOG_RUNS_MAX 1024u
 
 /* States that may wait for their grace period, besides the published one. */
 #define SPATE_LOG_STATES 16u
@@ -99,9 +99,15 @@ uint32_t spate_log_slot_of(const struct spate_log_state *state, uint32_t slot_co
 /* The place in segment->runs of the run that `index` belongs to. */
 uint32_t spate_log_run_of(const struct spate_log_segment *segment, spate_index index);
 
+/* For the writer, which is the only one to move it. */
+static inline spate_index spate_log_last_of(const struct spate_log_state *state)
+{
+    return atomic_load_explicit(&state->last, memory_order_relaxed);
+}
+
 static inline bool spate_log_is_staged(const struct spate_log *log)
 {
-    return log->staged != atomic_load_explicit(&log->state->last, memory_order_relaxed);
+    return log->staged != spate_log_last_of(log->state);
 }
 
 #endif

@@ -7,16 +7,24 @@
 #define SEGMENTS_MIN          4u
 #define PAGE_BYTES            4096u
 
+_Static_assert(SEGMENT_BYTES_DEFAULT >= 2 * SPATE_ENTRY_BYTES_MAX, "any entry fits a segment");
+_Static_assert(offsetof(struct spate_log_segment, retiree) == 0, "found by its retiree");
+_Static_assert(offsetof(struct spate_log_state, retiree) == 0, "found by its retiree");
+_Static_assert(offsetof(struct spate_log_retiree, retired) == 0, "found by what is retired");
+
 static size_t state_bytes(const struct spate_log *log)
 {
     const size_t bytes =
         sizeof(struct spate_log_state) + log->segment_count * sizeof(struct spate_log_slot);
-    return (bytes + 63) & ~(size_t)63;
+
+    spate_assert(log->segment_count >= SEGMENTS_MIN);
+    return (bytes + 63) & ~(size_t)63; /* Each begins a cache line of its own. */
 }
 
 /* Room for `bytes`, untouched: the kernel hands out the pages when they are first written to. */
 static void *reserve(size_t bytes)
 {
+    spate_assert(bytes > 0);
     return aligned_alloc(PAGE_BYTES, (bytes + PAGE_BYTES - 1) & ~(size_t)(PAGE_BYTES - 1));
 }
 
@@ -99,6 +107,7 @@ void spate_log_destroy(struct spate_log *log)
 void spate_log_give_segment(struct spate_log *log, struct spate_log_segment *segment)
 {
     spate_assert(log->segments_free < log->segment_count);
+    spate_assert(segment->retiree.is_segment);
     segment->retiree.next = log->free_segments;
     log->free_segments = &segment->retiree;
     log->segments_free++;
@@ -107,6 +116,7 @@ void spate_log_give_segment(struct spate_log *log, struct spate_log_segment *seg
 void spate_log_give_state(struct spate_log *log, struct spate_log_state *state)
 {
     spate_assert(state != log->state);
+    spate_assert(!state->retiree.is_segment);
     state->retiree.next = log->free_states;
     log->free_states = &state->retiree;
 }
@@ -115,6 +125,7 @@ static void retire(struct spate_log *log, struct spate_log_retiree *retiree)
 {
     retiree->next = NULL;
     retiree->retired = (struct spate_retired){0};
+    spate_assert(*log->retired_tail == NULL);
     *log->retired_tail = retiree;
     log->retired_tail = &retiree->next;
     log->reclaim->retire(log->reclaim, &retiree->retired);
@@ -123,7 +134,9 @@ static void retire(struct spate_log *log, struct spate_log_retiree *retiree)
 void spate_log_retire_segment(struct spate_log *log, struct spate_log_segment *segment)
 {
     spate_assert(segment->retiree.is_segment);
+    spate_assert(segment != log->tail);
     log->segments_retired++;
+    spate_assert(log->segments_retired + log->segments_free <= log->segment_count);
     retire(log, &segment->retiree);
 }
 
@@ -163,6 +176,8 @@ struct spate_log_segment *spate_log_take_segment(struct spate_log *log, spate_in
     log->free_segments = segment->retiree.next;
     spate_assert(log->segments_free > 0);
     log->segments_free--;
+    spate_assert(segment->retiree.is_segment);
+    spate_assert(segment != log->tail);
     segment->first = first;
     segment->count = 0;
     segment->used = 0;
@@ -179,6 +194,8 @@ struct spate_log_state *spate_log_take_state(struct spate_log *log)
     }
     struct spate_log_state *state = (struct spate_log_state *)(void *)log->free_states;
     log->free_states = state->retiree.next;
+    spate_assert(!state->retiree.is_segment);
+    spate_assert(state != log->state);
     state->retiree = (struct spate_log_retiree){0};
     atomic_store_explicit(&state->slot_count, 0, memory_order_relaxed);
     state->generation = 0;
@@ -190,6 +207,8 @@ void spate_log_publish_state(struct spate_log *log, struct spate_log_state *stat
     const uint32_t slot_count = atomic_load_explicit(&state->slot_count, memory_order_relaxed);
 
     spate_assert(state != log->state);
+    spate_assert(slot_count <= log->segment_count);
+    spate_assert(spate_log_last_of(state) + 1 >= state->first);
     spate_assert(slot_count == 0 || state->slots[0].first == state->first);
     log->state = state;
     log->tail = slot_count == 0 ? NULL : state->slots[slot_count - 1].segment;

@@ -3,16 +3,18 @@
 
 spate_index spate_log_first(const struct spate_log *log)
 {
+    spate_assert(log->state->first <= spate_log_last(log) + 1);
     return log->state->first;
 }
 
 spate_index spate_log_last(const struct spate_log *log)
 {
-    return atomic_load_explicit(&log->state->last, memory_order_relaxed);
+    return spate_log_last_of(log->state);
 }
 
 spate_term spate_log_last_term(const struct spate_log *log)
 {
+    spate_assert(log->published_term <= log->staged_term);
     return log->published_term;
 }
 
@@ -20,6 +22,7 @@ spate_err spate_log_term_at(const struct spate_log *log, spate_index index, spat
 {
     struct spate_log_view view;
 
+    spate_assert(index <= spate_log_last(log));
     if (index == spate_log_last(log)) { /* By far the most frequent question. */
         *ret_term = log->published_term;
         return SPATE_OK;
@@ -50,21 +53,26 @@ spate_index spate_log_term_first(const struct spate_log *log, spate_index index)
         segment = before;
         run = last_run;
     }
+    spate_assert(segment->runs[run].first >= state->first);
+    spate_assert(segment->runs[run].first <= index);
     return segment->runs[run].first;
 }
 
 uint64_t spate_log_generation(const struct spate_log *log)
 {
+    spate_assert(!log->state->retiree.is_segment);
     return log->state->generation;
 }
 
 uint64_t spate_log_used_bytes(const struct spate_log *log)
 {
+    spate_assert(log->segments_free <= log->segment_count);
     return (uint64_t)(log->segment_count - log->segments_free) * log->segment_bytes;
 }
 
 uint64_t spate_log_retired_bytes(const struct spate_log *log)
 {
+    spate_assert(log->segments_retired <= log->segment_count - log->segments_free);
     return (uint64_t)log->segments_retired * log->segment_bytes;
 }
 

@@ -17,19 +17,31 @@ uint32_t spate_log_slot_of(const struct spate_log_state *state, uint32_t slot_co
             high = middle;
         }
     }
+    spate_assert(state->slots[low].first == state->slots[low].segment->first);
     return low;
 }
 
 uint32_t spate_log_run_of(const struct spate_log_segment *segment, spate_index index)
 {
-    uint32_t run = atomic_load_explicit(&segment->run_count, memory_order_acquire);
+    const uint32_t runs = atomic_load_explicit(&segment->run_count, memory_order_acquire);
 
-    spate_assert(run >= 1);
+    spate_assert(runs >= 1);
+    spate_assert(runs <= SPATE_LOG_RUNS_MAX);
     spate_assert(segment->runs[0].first <= index);
-    do {
-        run--; /* Readers are mostly interested in the end. */
-    } while (segment->runs[run].first > index);
-    return run;
+    if (segment->runs[runs - 1].first <= index) {
+        return runs - 1; /* Readers are mostly interested in the end. */
+    }
+    uint32_t low = 0;         /* runs[low].first <= index … */
+    uint32_t high = runs - 1; /* … and < runs[high].first */
+    while (high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (segment->runs[middle].first <= index) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 void spate_log_view(const struct spate_log *log, struct spate_log_view *ret_view)
@@ -41,6 +53,7 @@ void spate_log_view(const struct spate_log *log, struct spate_log_view *ret_view
     ret_view->first = state->first;
     ret_view->last = atomic_load_explicit(&state->last, memory_order_acquire);
     ret_view->generation = state->generation;
+    spate_assert(ret_view->last + 1 >= ret_view->first);
 }
 
 /* The last entry of the span's segment and term run that the view still shows. */
@@ -57,12 +70,16 @@ static spate_index last_in_run(const struct spate_log_view *view, uint32_t slot,
     if (run + 1 < runs && segment->runs[run + 1].first <= last) {
         last = segment->runs[run + 1].first - 1;
     }
+    spate_assert(run < runs);
+    spate_assert(last >= segment->first);
     return last;
 }
 
 /* How many of `count` entries from the i-th on have at most `bytes_max` bytes; at least one. */
 static uint32_t fitting(const uint32_t *offsets, uint32_t i, uint32_t count, uint32_t bytes_max)
 {
+    spate_assert(count >= 1);
+    spate_assert(offsets[i] < offsets[i + count]);
     if (offsets[i + count] - offsets[i] <= bytes_max) {
         return count;
     }
@@ -92,6 +109,7 @@ void spate_log_view_span(const struct spate_log_view *view, spate_index first, u
     const struct spate_log_segment *segment = view->state->slots[slot].segment;
     const uint32_t run = spate_log_run_of(segment, first);
     const spate_index last = last_in_run(view, slot, slot_count, run);
+    spate_assert(last >= first);
     const uint64_t there = last - first + 1;
     const uint32_t i = (uint32_t)(first - segment->first);
     const uint32_t count =
@@ -110,6 +128,7 @@ spate_err spate_log_view_term(const struct spate_log_view *view, spate_index ind
                               spate_term *ret_term)
 {
     spate_assert(index <= view->last);
+    spate_assert(view->first <= view->last + 1);
 
     if (index + 1 < view->first) {
         return SPATE_ERR_COMPACTED;

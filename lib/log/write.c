@@ -9,12 +9,15 @@ static bool open_segment(struct spate_log *log)
 
     /* All in use: there is none to take. */
     spate_assert(slot_count <= log->segment_count);
+    spate_assert(slot_count == 0 || log->tail == state->slots[slot_count - 1].segment);
+    spate_assert(log->tail == NULL || log->tail->count >= 1); /* No segment stays empty. */
     struct spate_log_segment *segment = spate_log_take_segment(log, log->staged + 1);
     if (segment == NULL) {
         return false;
     }
     state->slots[slot_count] =
         (struct spate_log_slot){.first = log->staged + 1, .segment = segment};
+    spate_assert(slot_count < log->segment_count);
     atomic_store_explicit(&state->slot_count, slot_count + 1, memory_order_release);
     log->tail = segment;
     return true;
@@ -23,6 +26,8 @@ static bool open_segment(struct spate_log *log)
 static bool has_run_for(const struct spate_log_segment *segment, spate_term term)
 {
     const uint32_t runs = atomic_load_explicit(&segment->run_count, memory_order_relaxed);
+
+    spate_assert(runs <= SPATE_LOG_RUNS_MAX);
     return runs < SPATE_LOG_RUNS_MAX || segment->runs[runs - 1].term == term;
 }
 
@@ -30,6 +35,8 @@ static bool has_run_for(const struct spate_log_segment *segment, spate_term term
 static bool fits_tail(const struct spate_log *log, spate_term term, uint32_t bytes)
 {
     const struct spate_log_segment *tail = log->tail;
+
+    spate_assert(tail == NULL || tail->used <= log->segment_bytes);
     return tail != NULL && bytes <= log->segment_bytes - tail->used && has_run_for(tail, term);
 }
 
@@ -59,6 +66,8 @@ spate_err spate_log_stage(struct spate_log *log, spate_term term, uint8_t kind, 
         return SPATE_ERR_BUSY;
     }
     struct spate_log_segment *tail = log->tail;
+    spate_assert(stride <= log->segment_bytes - tail->used);
+    spate_assert(tail->first + tail->count == log->staged + 1);
     begin_run(tail, log->staged + 1, term);
     tail->used += spate_entry_encode(tail->arena + tail->used, kind, data, size);
     tail->count++;
@@ -78,6 +87,7 @@ static uint32_t measure(const uint8_t *bytes, uint32_t size, uint32_t count, uin
 {
     uint32_t at = 0;
 
+    spate_assert(bytes_max != UINT32_MAX); /* The mark of malformed bytes. */
     for (uint32_t i = 0; i < count; i++) {
         struct spate_entry entry;
         const uint32_t stride = spate_entry_decode(bytes + at, size - at, &entry);
@@ -106,6 +116,7 @@ static void copy_into_tail(struct spate_log *log, spate_term term, const uint8_t
 
     spate_assert(count >= 1);
     spate_assert(size <= log->segment_bytes - tail->used);
+    spate_assert(tail->first + tail->count == log->staged + 1);
     begin_run(tail, log->staged + 1, term);
     memcpy(tail->arena + tail->used, bytes, size);
     tail->used += size;
@@ -115,19 +126,52 @@ static void copy_into_tail(struct spate_log *log, spate_term term, const uint8_t
     log->staged_term = term;
 }
 
-/* The way of a block that does not fit into the tail as a whole: segment by segment. */
+/*
+ * Checks a block and counts the segments that it opens when the first one has `room` bytes left.
+ * False: malformed.
+ */
+static bool plan(const struct spate_log *log, const uint8_t *bytes, uint32_t size, uint32_t count,
+                 uint32_t room, uint32_t *ret_segments)
+{
+    uint32_t segments = 0;
+
+    spate_assert(room <= log->segment_bytes);
+    for (;;) {
+        uint32_t piece_bytes = 0;
+        const uint32_t piece = measure(bytes, size, count, room, 0, NULL, &piece_bytes);
+        if (piece_bytes == UINT32_MAX) {
+            return false;
+        }
+        spate_assert(piece >= 1 || segments == 0); /* An empty segment has room for any entry. */
+        bytes += piece_bytes;
+        size -= piece_bytes;
+        count -= piece;
+        if (count == 0) {
+            *ret_segments = segments;
+            return size == 0;
+        }
+        segments++;
+        room = log->segment_bytes;
+    }
+}
+
+/*
+ * The way of a block that does not fit into the tail as a whole: segment by segment, all or
+ * nothing, as it is known beforehand that there are enough of them.
+ */
 static spate_err stage_in_pieces(struct spate_log *log, spate_term term, const uint8_t *bytes,
                                  uint32_t size, uint32_t count)
 {
-    uint32_t total = 0;
+    const uint32_t room = log->tail != NULL && has_run_for(log->tail, term)
+                              ? log->segment_bytes - log->tail->used
+                              : 0;
+    uint32_t segments = 0;
 
-    if (measure(bytes, size, count, size, 0, NULL, &total) != count || total != size) {
+    if (!plan(log, bytes, size, count, room, &segments)) {
         return SPATE_ERR_MALFORMED;
     }
-    /* A segment is at least half full when the next entry does not fit: so many are enough, and
-     * having them beforehand makes it all or nothing. */
     spate_log_reclaim(log);
-    if (log->segments_free < 1 + size / (log->segment_bytes / 2)) {
+    if (log->segments_free < segments) {
         return SPATE_ERR_BUSY;
     }
     while (count > 0) {
@@ -179,6 +223,8 @@ spate_err spate_log_stage_encoded(struct spate_log *log, spate_term term, const 
 void spate_log_publish(struct spate_log *log)
 {
     spate_assert_slow(spate_log_valid(log));
+    spate_assert(log->staged >= spate_log_last(log));
+    spate_assert(log->staged_term >= log->published_term);
     log->published_term = log->staged_term;
     atomic_store_explicit(&log->state->last, log->staged, memory_order_release);
 }
