@@ -1,6 +1,6 @@
 /*
  * The log against a naive array: millions of random operations, and views that are kept across
- * them, must agree in every answer. Covers guarantees A, B and D of lib/log/README.md.
+ * them, must agree in every answer. Covers guarantees A, B, D, E and H of lib/log/README.md.
  *
  * usage: test_differential [OPERATIONS [SEED]]
  */
