@@ -8,9 +8,9 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "apps/spate/http/server.h"
 #include "base/rcu.h"
 #include "clock/monotonic.h"
-#include "http/server.h"
 #include "kv/counting.h"
 #include "kv/kv.h"
 #include "log.h"

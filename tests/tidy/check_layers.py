@@ -4,7 +4,7 @@
 usage: check_layers.py ROOT
 
 The include path is the dependency edge, so the rule is textual:
-  "x.h"         a header of the same folder
+  "x.h"         a header of the same folder, or made from x.h.in there
   "module/x.h"  a public header of include/, lib/, drivers/, tests/ or the root
   <x.h>         the system, or an external library on the allow-list
 A header named *_internal.h may be included from its own folder and from tests only.
@@ -55,14 +55,16 @@ def check_file(root, file, allowed, system):
                 yield f"{path}: <{name}> is allowed only in {' '.join(places[0])}"
             continue
         if "/" not in name:
-            if not (file.parent / name).is_file():
+            generated = file.parent / (name + ".in")
+            if not (file.parent / name).is_file() and not generated.is_file():
                 yield f'{path}: "{name}" is not in this folder; write "module/{name}"'
             continue
         target = target_of(root, name)
         there = target and module_of(target, allowed)
         if there is None:
             yield f'{path}: "{name}" is no header of ours'
-        elif name.endswith("_internal.h") and not path.startswith("tests/"):
+        elif (name.endswith("_internal.h") and not path.startswith("tests/")
+              and pathlib.Path(target).parent != pathlib.Path(path).parent):
             yield f'{path}: "{name}" is internal to {there}'
         elif there != here and not {there, "*"} & allowed[here]:
             yield f"{path}: {here} may not depend on {there} ({name})"

@@ -65,17 +65,17 @@ struct lmdb_store {
 #define META_BASE       "base" /* The entry before the first, in the layout of hard state. */
 
 /* reader.c */
-spate_err lmdb_read_meta(MDB_txn *txn, MDB_dbi meta, const char *name, MDB_val *ret_value);
-spate_err lmdb_find_end(struct lmdb_store *lmdb, MDB_txn *txn);
-spate_err lmdb_verify_all(MDB_env *env, MDB_dbi log, MDB_dbi meta, spate_index *ret_bad);
-spate_err lmdb_load(struct spate_store *store, struct spate_store_loaded *ret_loaded);
-spate_err lmdb_read(struct spate_store *store, spate_index first, uint32_t bytes_max,
-                    struct spate_log_span *ret_span);
+spate_err spate_lmdb_read_meta(MDB_txn *txn, MDB_dbi meta, const char *name, MDB_val *ret_value);
+spate_err spate_lmdb_find_end(struct lmdb_store *lmdb, MDB_txn *txn);
+spate_err spate_lmdb_verify_all(MDB_env *env, MDB_dbi log, MDB_dbi meta, spate_index *ret_bad);
+spate_err spate_lmdb_load(struct spate_store *store, struct spate_store_loaded *ret_loaded);
+spate_err spate_lmdb_read(struct spate_store *store, spate_index first, uint32_t bytes_max,
+                          struct spate_log_span *ret_span);
 
 /* writer.c: the store thread. */
-void *lmdb_write_forever(void *context);
+void *spate_lmdb_write_forever(void *context);
 
 /* What an LMDB result means to the host. */
-spate_err lmdb_error_of(int code);
+spate_err spate_lmdb_error_of(int code);
 
 #endif

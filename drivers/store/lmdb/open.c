@@ -132,7 +132,8 @@ _Noreturn static void check_and_exit(const struct spate_store_lmdb_options *opti
 
     (void)!freopen("/dev/null", "w", stderr); /* LMDB's own assertion text. */
     const int code = open_environment(options, MDB_RDONLY, &env, &log, &meta);
-    const spate_err err = code != 0 ? lmdb_error_of(code) : lmdb_verify_all(env, log, meta, &bad);
+    const spate_err err =
+        code != 0 ? spate_lmdb_error_of(code) : spate_lmdb_verify_all(env, log, meta, &bad);
     (void)!write(result_fd, &bad, sizeof bad);
     _exit((int)err);
 }
@@ -186,14 +187,14 @@ static spate_err settle_identity(struct lmdb_store *lmdb, MDB_txn *txn,
     const struct spate_store_identity *wanted = &options->identity;
     struct spate_store_identity stored = {0};
     MDB_val value;
-    spate_err err = lmdb_read_meta(txn, lmdb->meta, META_IDENTITY, &value);
+    spate_err err = spate_lmdb_read_meta(txn, lmdb->meta, META_IDENTITY, &value);
 
     if (err == SPATE_ERR_NOT_FOUND) {
         uint8_t bytes[SPATE_IDENTITY_BYTES];
         MDB_val key = {strlen(META_IDENTITY), (void *)(uintptr_t)META_IDENTITY};
         spate_identity_encode(bytes, wanted);
         value = (MDB_val){sizeof bytes, bytes};
-        return lmdb_error_of(mdb_put(txn, lmdb->meta, &key, &value, MDB_NOOVERWRITE));
+        return spate_lmdb_error_of(mdb_put(txn, lmdb->meta, &key, &value, MDB_NOOVERWRITE));
     }
     if (err == SPATE_OK) {
         err = spate_identity_decode(value.mv_data, value.mv_size, &stored);
@@ -230,23 +231,23 @@ static spate_err settle(struct lmdb_store *lmdb, const struct spate_store_lmdb_o
     unsigned flags = 0;
     MDB_txn *txn = NULL;
 
-    spate_err err = lmdb_error_of(mdb_env_get_flags(lmdb->env, &flags));
+    spate_err err = spate_lmdb_error_of(mdb_env_get_flags(lmdb->env, &flags));
     if (err != SPATE_OK || (flags & unsafe) != 0) {
         return complain(complaint, SPATE_ERR_IO, "LMDB would not sync: this must not be");
     }
-    err = lmdb_error_of(mdb_txn_begin(lmdb->env, NULL, 0, &txn));
+    err = spate_lmdb_error_of(mdb_txn_begin(lmdb->env, NULL, 0, &txn));
     if (err != SPATE_OK) {
         return err;
     }
     err = settle_identity(lmdb, txn, options, complaint);
     if (err == SPATE_OK) {
-        err = lmdb_find_end(lmdb, txn);
+        err = spate_lmdb_find_end(lmdb, txn);
     }
     if (err != SPATE_OK) {
         mdb_txn_abort(txn);
         return err;
     }
-    err = lmdb_error_of(mdb_txn_commit(txn));
+    err = spate_lmdb_error_of(mdb_txn_commit(txn));
     return err == SPATE_OK ? sync_directory(options->directory) : err;
 }
 
@@ -355,8 +356,8 @@ static void lmdb_close(struct spate_store *store)
 
 static const struct spate_store_ops lmdb_ops = {
     .name = "lmdb",
-    .load = lmdb_load,
-    .read = lmdb_read,
+    .load = spate_lmdb_load,
+    .read = spate_lmdb_read,
     .submit = lmdb_submit,
     .poll = lmdb_poll,
     .compact = lmdb_compact,
@@ -393,7 +394,7 @@ static spate_err open_all(struct lmdb_store *lmdb, const struct spate_store_lmdb
     }
     const int code = open_environment(options, 0, &lmdb->env, &lmdb->log, &lmdb->meta);
     if (code != 0) {
-        return complain(complaint, lmdb_error_of(code), "cannot open the data in %s: %s",
+        return complain(complaint, spate_lmdb_error_of(code), "cannot open the data in %s: %s",
                         options->directory, mdb_strerror(code));
     }
     lmdb->store.batch_bytes_max = staging / 4;
@@ -418,7 +419,7 @@ spate_err spate_store_lmdb_create(const struct spate_store_lmdb_options *options
     (void)complain(&complaint, SPATE_OK, "%s", "");
     spate_err err = open_all(lmdb, options, &complaint);
     if (err == SPATE_OK) {
-        lmdb->is_started = pthread_create(&lmdb->thread, NULL, lmdb_write_forever, lmdb) == 0;
+        lmdb->is_started = pthread_create(&lmdb->thread, NULL, spate_lmdb_write_forever, lmdb) == 0;
         err = lmdb->is_started ? SPATE_OK : SPATE_ERR_NO_MEMORY;
     }
     if (err != SPATE_OK) {

@@ -4,10 +4,10 @@
 #include "base/assert.h"
 #include "lmdb_internal.h"
 
-spate_err lmdb_read_meta(MDB_txn *txn, MDB_dbi meta, const char *name, MDB_val *ret_value)
+spate_err spate_lmdb_read_meta(MDB_txn *txn, MDB_dbi meta, const char *name, MDB_val *ret_value)
 {
     MDB_val key = {strlen(name), (void *)(uintptr_t)name};
-    return lmdb_error_of(mdb_get(txn, meta, &key, ret_value));
+    return spate_lmdb_error_of(mdb_get(txn, meta, &key, ret_value));
 }
 
 /* A missing value leaves *ret_state as it is. */
@@ -15,7 +15,7 @@ static spate_err read_hard_state(MDB_txn *txn, MDB_dbi meta, const char *name,
                                  struct spate_hard_state *ret_state)
 {
     MDB_val value;
-    const spate_err err = lmdb_read_meta(txn, meta, name, &value);
+    const spate_err err = spate_lmdb_read_meta(txn, meta, name, &value);
     if (err != SPATE_OK) {
         return err == SPATE_ERR_NOT_FOUND ? SPATE_OK : err;
     }
@@ -50,17 +50,17 @@ static spate_err verify_records(MDB_txn *txn, MDB_dbi log, struct spate_entry_id
     if (cursor != NULL) {
         mdb_cursor_close(cursor);
     }
-    return code == MDB_NOTFOUND ? SPATE_OK : lmdb_error_of(code);
+    return code == MDB_NOTFOUND ? SPATE_OK : spate_lmdb_error_of(code);
 }
 
-spate_err lmdb_verify_all(MDB_env *env, MDB_dbi log, MDB_dbi meta, spate_index *ret_bad)
+spate_err spate_lmdb_verify_all(MDB_env *env, MDB_dbi log, MDB_dbi meta, spate_index *ret_bad)
 {
     MDB_txn *txn = NULL;
     struct spate_hard_state state = {0};
     struct spate_hard_state base = {0};
 
     *ret_bad = 0;
-    spate_err err = lmdb_error_of(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
+    spate_err err = spate_lmdb_error_of(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn));
     if (err != SPATE_OK) {
         return err;
     }
@@ -75,7 +75,7 @@ spate_err lmdb_verify_all(MDB_env *env, MDB_dbi log, MDB_dbi meta, spate_index *
     return err;
 }
 
-spate_err lmdb_find_end(struct lmdb_store *lmdb, MDB_txn *txn)
+spate_err spate_lmdb_find_end(struct lmdb_store *lmdb, MDB_txn *txn)
 {
     MDB_cursor *cursor = NULL;
     MDB_val key;
@@ -91,7 +91,7 @@ spate_err lmdb_find_end(struct lmdb_store *lmdb, MDB_txn *txn)
     lmdb->end = (struct log_end){.last = base.commit};
     const int opened = mdb_cursor_open(txn, lmdb->log, &cursor);
     if (opened != 0) {
-        return lmdb_error_of(opened);
+        return spate_lmdb_error_of(opened);
     }
     const int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
     if (code == 0) {
@@ -101,20 +101,20 @@ spate_err lmdb_find_end(struct lmdb_store *lmdb, MDB_txn *txn)
                 (struct log_end){.last = record.first + record.count - 1, .chain = record.chain};
         }
     } else if (code != MDB_NOTFOUND) {
-        err = lmdb_error_of(code);
+        err = spate_lmdb_error_of(code);
     }
     mdb_cursor_close(cursor);
     return err;
 }
 
-spate_err lmdb_load(struct spate_store *store, struct spate_store_loaded *ret_loaded)
+spate_err spate_lmdb_load(struct spate_store *store, struct spate_store_loaded *ret_loaded)
 {
     struct lmdb_store *lmdb = (struct lmdb_store *)store;
     struct spate_store_loaded loaded = {.base = lmdb->base, .last = lmdb->end.last};
     MDB_txn *txn = NULL;
 
     spate_assert(lmdb->submitted == 0); /* Before the first submit: the store thread is idle. */
-    spate_err err = lmdb_error_of(mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn));
+    spate_err err = spate_lmdb_error_of(mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn));
     if (err != SPATE_OK) {
         return err;
     }
@@ -142,8 +142,8 @@ static int find_record(MDB_cursor *cursor, spate_index first, MDB_val *ret_value
     return code;
 }
 
-spate_err lmdb_read(struct spate_store *store, spate_index first, uint32_t bytes_max,
-                    struct spate_log_span *ret_span)
+spate_err spate_lmdb_read(struct spate_store *store, spate_index first, uint32_t bytes_max,
+                          struct spate_log_span *ret_span)
 {
     struct lmdb_store *lmdb = (struct lmdb_store *)store;
     MDB_txn *txn = NULL;
@@ -154,13 +154,13 @@ spate_err lmdb_read(struct spate_store *store, spate_index first, uint32_t bytes
 
     int code = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
     if (code != 0) {
-        return lmdb_error_of(code);
+        return spate_lmdb_error_of(code);
     }
     code = mdb_cursor_open(txn, lmdb->log, &cursor);
     if (code == 0) {
         code = find_record(cursor, first, &value);
     }
-    spate_err err = lmdb_error_of(code);
+    spate_err err = spate_lmdb_error_of(code);
     if (err == SPATE_OK) {
         err = spate_record_decode(value.mv_data, value.mv_size, &record);
     }

@@ -12,7 +12,7 @@
 /* Records deleted by one compaction step; the rest goes with the next. */
 #define COMPACT_RECORDS_MAX 256u
 
-spate_err lmdb_error_of(int code)
+spate_err spate_lmdb_error_of(int code)
 {
     switch (code) {
     case 0:
@@ -244,7 +244,7 @@ static void tell_owner(struct lmdb_store *lmdb)
     }
 }
 
-void *lmdb_write_forever(void *context)
+void *spate_lmdb_write_forever(void *context)
 {
     struct lmdb_store *lmdb = context;
 
@@ -260,7 +260,7 @@ void *lmdb_write_forever(void *context)
         const int code = write_one_transaction(lmdb, &batches);
         if (code != 0) {
             /* Final. What was staged is not acknowledged, now or ever. */
-            const spate_err err = lmdb_error_of(code);
+            const spate_err err = spate_lmdb_error_of(code);
             atomic_store(&lmdb->failure,
                          (int)(err == SPATE_ERR_CORRUPT ? SPATE_ERR_CORRUPT : SPATE_ERR_IO));
             tell_owner(lmdb);
