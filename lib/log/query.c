@@ -83,6 +83,7 @@ uint64_t spate_log_budget_bytes(const struct spate_log *log)
 
 uint32_t spate_log_segment_bytes(const struct spate_log *log)
 {
+    spate_assert(log != NULL);
     return log->segment_bytes;
 }
 

@@ -454,19 +454,16 @@ static void a_full_map_is_an_error_for_ever(void **state)
         CASE(damage_is_never_silent, subject), CASE(another_owner_is_refused, subject), \
         CASE(a_full_map_is_an_error_for_ever, subject)
 
-int main(void)
+/* usage: contract_store mem|lmdb [checked] */
+int main(int argument_count, char **arguments)
 {
-    static struct subject mem = {.name = "mem"};
-    static struct subject lmdb = {.name = "lmdb", .is_lasting = true};
-    static struct subject checked_mem = {.name = "mem", .is_checked = true};
-    static struct subject checked_lmdb = {.name = "lmdb", .is_lasting = true, .is_checked = true};
-    const struct CMUnitTest mem_tests[] = {SUITE(&mem)};
-    const struct CMUnitTest lmdb_tests[] = {LASTING_SUITE(&lmdb)};
-    const struct CMUnitTest checked_mem_tests[] = {SUITE(&checked_mem)};
-    const struct CMUnitTest checked_lmdb_tests[] = {LASTING_SUITE(&checked_lmdb)};
-    int failed = cmocka_run_group_tests_name("store/mem", mem_tests, NULL, NULL);
-    failed += cmocka_run_group_tests_name("store/lmdb", lmdb_tests, NULL, NULL);
-    failed += cmocka_run_group_tests_name("store/checked mem", checked_mem_tests, NULL, NULL);
-    return failed +
-           cmocka_run_group_tests_name("store/checked lmdb", checked_lmdb_tests, NULL, NULL);
+    static struct subject subject;
+    subject.is_lasting = argument_count > 1 && strcmp(arguments[1], "lmdb") == 0;
+    subject.name = subject.is_lasting ? "lmdb" : "mem";
+    subject.is_checked = argument_count > 2;
+    const struct CMUnitTest tests[] = {SUITE(&subject)};
+    const struct CMUnitTest lasting_tests[] = {LASTING_SUITE(&subject)};
+
+    return subject.is_lasting ? cmocka_run_group_tests_name("store", lasting_tests, NULL, NULL)
+                              : cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
