@@ -162,7 +162,9 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 }
 
 struct upload {
-    const char *data;
+    const char *body;
+    size_t body_bytes;
+    const char *data; /* What is left of it. */
     size_t left;
 };
 
@@ -174,6 +176,19 @@ static size_t give_body(char *to, size_t size, size_t count, void *context)
     upload->data += bytes;
     upload->left -= bytes;
     return bytes;
+}
+
+/* A redirected body is sent again from its start. */
+static int seek_body(void *context, curl_off_t offset, int origin)
+{
+    struct upload *upload = context;
+
+    if (origin != SEEK_SET || offset < 0 || (size_t)offset > upload->body_bytes) {
+        return CURL_SEEKFUNC_CANTSEEK;
+    }
+    upload->data = upload->body + offset;
+    upload->left = upload->body_bytes - (size_t)offset;
+    return CURL_SEEKFUNC_OK;
 }
 
 static struct curl_slist *session_headers(const struct spate_client *client)
@@ -190,13 +205,14 @@ static void attempt(struct cores *cores, uint32_t core, const char *method, cons
                     const char *body, size_t body_bytes, struct cores_answer *ret_answer)
 {
     char url[4096];
-    struct upload upload = {body, body_bytes};
+    struct upload upload = {body, body_bytes, body, body_bytes};
     struct curl_slist *headers = session_headers(&cores->client);
 
     *ret_answer = (struct cores_answer){.body = calloc(1, 1), .core = cores->addresses[core]};
     (void)snprintf(url, sizeof url, "http://%s%s", cores->addresses[core], path);
     curl_easy_reset(cores->curl);
     (void)curl_easy_setopt(cores->curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_PATH_AS_IS, 1L); /* "..": a key like any other. */
     (void)curl_easy_setopt(cores->curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(cores->curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(cores->curl, CURLOPT_TIMEOUT_MS, ATTEMPT_TIMEOUT_MS);
@@ -212,6 +228,8 @@ static void attempt(struct cores *cores, uint32_t core, const char *method, cons
         (void)curl_easy_setopt(cores->curl, CURLOPT_UPLOAD, 1L);
         (void)curl_easy_setopt(cores->curl, CURLOPT_READFUNCTION, give_body);
         (void)curl_easy_setopt(cores->curl, CURLOPT_READDATA, &upload);
+        (void)curl_easy_setopt(cores->curl, CURLOPT_SEEKFUNCTION, seek_body);
+        (void)curl_easy_setopt(cores->curl, CURLOPT_SEEKDATA, &upload);
         (void)curl_easy_setopt(cores->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)body_bytes);
     }
     (void)curl_easy_setopt(cores->curl, CURLOPT_CUSTOMREQUEST, method);

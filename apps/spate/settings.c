@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 struct definition {
     const char *name;
@@ -90,12 +91,18 @@ static bool read_file(struct settings *settings, char *message, size_t message_b
 {
     struct file_reader reader = {settings, message, message_bytes};
 
+    struct stat kind;
+
     message[0] = '\0';
     errno = 0;
-    const int result = ini_parse(settings->file, take_line, &reader);
+    if (stat(settings->file, &kind) == 0 && S_ISDIR(kind.st_mode)) {
+        errno = EISDIR; /* inih would find it empty. */
+    }
+    const int result = errno != 0 ? -1 : ini_parse(settings->file, take_line, &reader);
     if (result < 0) {
-        return fail(message, message_bytes, "cannot read the configuration file %s: %s",
-                    settings->file, strerror(errno != 0 ? errno : EIO));
+        return fail(message, message_bytes,
+                    "cannot read the configuration file %s: %s; correct --config", settings->file,
+                    strerror(errno != 0 ? errno : EIO));
     }
     if (result > 0 && message[0] == '\0') {
         return fail(message, message_bytes,

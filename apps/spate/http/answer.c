@@ -100,19 +100,34 @@ static bool find_leader(const struct http_server *server, spate_node_id leader, 
     return false;
 }
 
+/* The URL of `path` at `host`, the path escaped again as it was before it was parsed. */
+static void write_location(const char *host, const char *path, char *to, size_t to_bytes)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    const size_t prefix = strlen("/v1/kv/"); /* Behind it, a slash belongs to the key. */
+    size_t at = (size_t)snprintf(to, to_bytes, "http://%s%.*s", host, (int)prefix, path);
+
+    for (const char *c = path + prefix; *c != '\0' && at + 4 <= to_bytes; c++) {
+        const bool is_plain = strchr(plain, *c) != NULL;
+        at +=
+            (size_t)snprintf(to + at, to_bytes - at, is_plain ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+}
+
 enum MHD_Result answer_redirect(struct http_server *server, struct MHD_Connection *connection,
                                 const char *path)
 {
     struct spate_status core;
     char host[256];
-    char location[2048];
+    char location[4096];
 
     spate_get_status(server->options.spate, &core);
     if (!find_leader(server, core.leader, host, sizeof host)) {
         return answer_error(server, connection, MHD_HTTP_SERVICE_UNAVAILABLE, "cluster_not_ready",
                             spate_err_text(SPATE_ERR_NOT_READY));
     }
-    (void)snprintf(location, sizeof location, "http://%s%s", host, path);
+    write_location(host, path, location, sizeof location);
     json_t *json = json_pack("{s:i, s:s}", "leader", (int)core.leader, "location", location);
     char *text = json_dumps(json, JSON_INDENT(2));
     json_decref(json);
