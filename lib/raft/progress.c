@@ -91,6 +91,15 @@ void spate_progress_accepted(struct spate_progress *progress, spate_index receiv
     }
 }
 
+spate_index spate_progress_unanswered(const struct spate_progress *progress)
+{
+    spate_assert(progress->received < progress->next);
+    if (progress->is_replicating) {
+        return progress->received + 1;
+    }
+    return progress->inflight_count > 0 ? inflight_at(progress, 0)->first : progress->next;
+}
+
 void spate_progress_rewind(struct spate_progress *progress, spate_index next, uint64_t round_next,
                            bool is_replicating)
 {

@@ -67,6 +67,9 @@ void spate_progress_sent(struct spate_progress *progress, const struct spate_inf
 void spate_progress_accepted(struct spate_progress *progress, spate_index received,
                              spate_index match, spate_time_ns now);
 
+/* Where to ask when no answer came: behind what was received, or before what a probe carried. */
+spate_index spate_progress_unanswered(const struct spate_progress *progress);
+
 /* Forgets what is in flight and goes on from `next` (never below what was received). */
 void spate_progress_rewind(struct spate_progress *progress, spate_index next, uint64_t round_next,
                            bool is_replicating);

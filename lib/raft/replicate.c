@@ -30,8 +30,10 @@ static void back_off(struct spate_raft *raft, struct spate_progress *progress,
                          spate_conflict_term(raft->log, point) == result->hint_term &&
                          (result->hint_term > 0 || point == 0);
     /* At once from there, but once only: a member that still lacks it has no room for it, or the
-     * network loses much; then the timer is the better judge. */
+     * network loses much; then the timer is the better judge of when to probe there again. */
     if (progress->resent_from == point + 1) {
+        spate_progress_rewind(progress, point + 1, raft->round + 1, false);
+        progress->is_probe_out = true;
         return;
     }
     progress->resent_from = point + 1;
@@ -192,15 +194,17 @@ static bool send_empty(struct spate_raft *raft, struct spate_effects *effects, u
     return spate_replicate_emit(raft, effects, place, prev, NULL);
 }
 
-/* Gives up on what was not answered in time, and asks anew behind what is known to be there. */
+/*
+ * Gives up on what was not answered in time, and asks anew: behind what is known to be there, or,
+ * of a probe that took entries along, where it asked before. (Asking behind what the lost probe
+ * carried would be refused for ever: tests/track-record.md.)
+ */
 static void resend(struct spate_raft *raft, struct spate_progress *progress)
 {
     spate_assert(progress->received < progress->next);
     spate_assert(spate_raft_is_leader(raft));
     raft->retransmits++;
-    spate_progress_rewind(progress,
-                          progress->is_replicating ? progress->received + 1 : progress->next,
-                          raft->round + 1, false);
+    spate_progress_rewind(progress, spate_progress_unanswered(progress), raft->round + 1, false);
     if (progress->repeats < UINT8_MAX) {
         progress->repeats++;
     }

@@ -242,6 +242,19 @@ spate_err spate_store_image_create(struct spate_store_image **ret_image)
     return SPATE_OK;
 }
 
+struct spate_hard_state spate_store_image_hard_state(const struct spate_store_image *image)
+{
+    return image->hard_state;
+}
+
+spate_term spate_store_image_term(const struct spate_store_image *image, spate_index index)
+{
+    if (index <= image->base.index || index - image->base.index > image->count) {
+        return 0;
+    }
+    return image->entries[index - image->base.index - 1].term;
+}
+
 void spate_store_image_destroy(struct spate_store_image *image)
 {
     if (image != NULL) {
@@ -294,7 +307,7 @@ void spate_store_fault_complete(struct spate_store *store, uint64_t count)
     }
 }
 
-void spate_store_fault_crash(struct spate_store *store)
+void spate_store_fault_lose(struct spate_store *store)
 {
     struct fault *fault = (struct fault *)store;
 
@@ -303,6 +316,14 @@ void spate_store_fault_crash(struct spate_store *store)
         fault->oldest = pending->next;
         free(pending);
     }
+    fault->newest = &fault->oldest;
+}
+
+void spate_store_fault_crash(struct spate_store *store)
+{
+    struct fault *fault = (struct fault *)store;
+
+    spate_store_fault_lose(store);
     free(fault->read_buffer);
     free(fault);
 }

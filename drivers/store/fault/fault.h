@@ -15,6 +15,12 @@ struct spate_store_image;
 spate_err spate_store_image_create(struct spate_store_image **ret_image) SPATE_MUST_CHECK;
 void spate_store_image_destroy(struct spate_store_image *image);
 
+/* What is on the disk: for checkers, which see everything. */
+struct spate_hard_state spate_store_image_hard_state(const struct spate_store_image *image);
+
+/* The term of an entry on the disk; 0: it is not there. */
+spate_term spate_store_image_term(const struct spate_store_image *image, spate_index index);
+
 struct spate_store_fault_options {
     struct spate_store_image *image; /* Outlives the store. */
     uint64_t seed;
@@ -32,6 +38,9 @@ uint64_t spate_store_fault_pending(const struct spate_store *store);
 
 /* Makes up to `count` of the oldest pending batches durable. */
 void spate_store_fault_complete(struct spate_store *store, uint64_t count);
+
+/* Loses what is pending, each batch as a whole, as a crash does; the store goes on. */
+void spate_store_fault_lose(struct spate_store *store);
 
 /* Closes the store; what is pending is lost, each batch as a whole. close() would finish it. */
 void spate_store_fault_crash(struct spate_store *store);

@@ -1,0 +1,124 @@
+/* Clients and the state machine: each command has a number of its own, so that every outcome can be
+ * held against what was applied. */
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "sim.h"
+
+#define COMMAND_BYTES_MAX 20000u
+
+/* Never 0. */
+static uint64_t hash_of(const uint8_t *data, uint32_t size)
+{
+    uint64_t id = 0;
+    memcpy(&id, data, size < sizeof id ? size : sizeof id);
+    return (uint64_t)spate_crc32c(0, data, size) << 32 | (id + 1);
+}
+
+void sim_propose(struct sim *sim, uint32_t i)
+{
+    static uint8_t command[COMMAND_BYTES_MAX];
+    struct sim_node *node = &sim->nodes[i];
+    const uint64_t id = sim->proposal_count;
+    const bool is_large = spate_prng_chance_ppm(&sim->load, sim->options.large_ppm);
+    const uint32_t size =
+        is_large ? COMMAND_BYTES_MAX : (uint32_t)spate_prng_between(&sim->load, sizeof id, 200);
+
+    if (!node->is_up) {
+        return;
+    }
+    memset(command, (int)(id & 0xff), size);
+    memcpy(command, &id, sizeof id);
+    if (spate_port_propose(node->port, id, command, size) == SPATE_OK) {
+        sim->proposals[id] = (struct sim_proposal){.outcome = SIM_OPEN};
+        sim->proposal_count++;
+        spate_port_submit(node->port);
+    }
+}
+
+static void take_outcome(struct sim *sim, const struct spate_result *result)
+{
+    struct sim_proposal *proposal = &sim->proposals[result->cookie];
+
+    if (proposal->outcome != SIM_OPEN) {
+        sim_fail(sim, "proposal %llu has two outcomes", (unsigned long long)result->cookie);
+        return;
+    }
+    if (result->status == SPATE_OK) {
+        proposal->outcome = SIM_OK;
+        sim->outcomes_ok++;
+        if (proposal->applied_at != result->index || sim->committed[result->index] == 0) {
+            sim_fail(sim, "proposal %llu was acknowledged at %llu, but applied at %llu",
+                     (unsigned long long)result->cookie, (unsigned long long)result->index,
+                     (unsigned long long)proposal->applied_at);
+        }
+        return;
+    }
+    proposal->outcome = result->status == SPATE_ERR_UNKNOWN ? SIM_MAYBE : SIM_REFUSED;
+    if (proposal->outcome == SIM_REFUSED && proposal->applied_at != 0) {
+        sim_fail(sim, "proposal %llu was refused, but is applied at %llu",
+                 (unsigned long long)result->cookie, (unsigned long long)proposal->applied_at);
+    }
+}
+
+void sim_take_outcomes(struct sim *sim, uint32_t i)
+{
+    struct spate_result results[32];
+    uint32_t count = 0;
+
+    while ((count = spate_port_results(sim->nodes[i].port, results, 32)) > 0) {
+        for (uint32_t r = 0; r < count; r++) {
+            take_outcome(sim, &results[r]);
+        }
+    }
+}
+
+/* The client dies with its core: what it never heard of may or may not have happened. Cookies say
+ * nothing of the node, so all open ones are marked; late outcomes of others are still taken. */
+void sim_forget_outcomes(struct sim *sim, uint32_t i)
+{
+    sim_take_outcomes(sim, i);
+}
+
+static void apply(struct spate_fsm *fsm, const struct spate_command commands[], uint32_t count,
+                  uint64_t results[])
+{
+    struct sim_fsm *self = (struct sim_fsm *)fsm;
+    struct sim *sim = self->sim;
+
+    for (uint32_t c = 0; c < count && !sim->has_failed; c++) {
+        const spate_index index = commands[c].index;
+        const uint64_t hash = hash_of(commands[c].data, commands[c].size);
+        const uint64_t id = (hash & UINT32_MAX) - 1;
+        struct sim_proposal *proposal = &sim->proposals[id % SIM_PROPOSALS_MAX];
+
+        results[c] = index;
+        if (index <= self->applied || id >= sim->proposal_count) {
+            sim_fail(sim, "node %u applies %llu after %llu", self->node + 1,
+                     (unsigned long long)index, (unsigned long long)self->applied);
+        } else if (sim->applied[index] != 0 && sim->applied[index] != hash) {
+            sim_fail(sim, "node %u applies another command at %llu than others did", self->node + 1,
+                     (unsigned long long)index);
+        } else if (proposal->applied_at != 0 && proposal->applied_at != index) {
+            sim_fail(sim, "proposal %llu is applied at %llu and at %llu", (unsigned long long)id,
+                     (unsigned long long)proposal->applied_at, (unsigned long long)index);
+        } else if (proposal->outcome == SIM_REFUSED) {
+            sim_fail(sim, "proposal %llu is applied at %llu, but was refused",
+                     (unsigned long long)id, (unsigned long long)index);
+        }
+        sim->applied[index] = hash;
+        proposal->applied_at = index;
+        self->applied = index;
+    }
+}
+
+static spate_index applied(struct spate_fsm *fsm)
+{
+    (void)fsm;
+    return 0;
+}
+
+void sim_fsm_init(struct sim_fsm *fsm, struct sim *sim, uint32_t node)
+{
+    *fsm = (struct sim_fsm){.fsm = {.apply = apply, .applied = applied}, .sim = sim, .node = node};
+}

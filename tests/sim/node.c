@@ -1,0 +1,286 @@
+/* The lives of simulated nodes, and the loop that gives them time. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node/node_internal.h"
+#include "sim.h"
+
+#define ELECTION_MIN (150 * SIM_MS)
+#define ELECTION_MAX (300 * SIM_MS)
+
+void sim_fail(struct sim *sim, const char *format, ...)
+{
+    va_list arguments;
+    if (sim->has_failed) {
+        return;
+    }
+    sim->has_failed = true;
+    va_start(arguments, format);
+    (void)vsnprintf(sim->failure, sizeof sim->failure, format, arguments);
+    va_end(arguments);
+}
+
+spate_time_ns sim_now(struct sim *sim)
+{
+    return spate_clock_now(&sim->clock.clock);
+}
+
+spate_time_ns sim_exponential(struct spate_prng *prng, spate_time_ns mean)
+{
+    const double uniform = ((double)(spate_prng_next(prng) >> 11) + 1) / 9007199254740993.0;
+    return (spate_time_ns)(-log(uniform) * (double)mean) + 1;
+}
+
+static void must(struct sim *sim, spate_err err, const char *what)
+{
+    if (err != SPATE_OK) {
+        sim_fail(sim, "%s: %s", what, spate_err_name(err));
+    }
+}
+
+static struct spate_link *open_link(struct sim *sim, uint32_t i, uint64_t session)
+{
+    struct sim_node *node = &sim->nodes[i];
+    struct spate_link_options options = {
+        .net = sim_spy_init(&node->spy, sim, i, spate_net_sim_open(sim->network, i)),
+        .self = i + 1,
+        .session = session,
+        .insecure_peers = SPATE_INSECURE_PEERS_ANY,
+    };
+    struct spate_link *link = NULL;
+
+    for (uint32_t p = 0; p < sim->options.nodes; p++) {
+        if (p != i) {
+            options.peers[options.peer_count++] =
+                (struct spate_link_peer_options){.id = p + 1, .address = spate_net_sim_address(p)};
+        }
+    }
+    must(sim, spate_link_create(&options, &link), "link");
+    return link;
+}
+
+void sim_start_node(struct sim *sim, uint32_t i)
+{
+    struct sim_node *node = &sim->nodes[i];
+    const uint64_t session = spate_prng_next(&sim->process) | 1;
+    const struct spate_store_fault_options store = {.image = node->image,
+                                                    .seed = spate_prng_next(&sim->disk),
+                                                    .busy_ppm = sim->options.disk_busy_ppm};
+    struct spate_node_options options = {
+        .self = i + 1,
+        .session = session,
+        .seed = spate_prng_next(&sim->process),
+        .clock = &sim->clock.clock,
+        .reclaim = spate_reclaim_immediate(),
+        .fsm = &node->fsm.fsm,
+        .log_budget_bytes = 8u << 20,
+        .election_timeout_ns_min = ELECTION_MIN,
+        .election_timeout_ns_max = ELECTION_MAX,
+        .heartbeat_ns = ELECTION_MIN / 5,
+        .append_count_max = sim->options.append_count_max,
+        .membership.count = sim->options.nodes,
+    };
+
+    for (uint32_t m = 0; m < sim->options.nodes; m++) {
+        options.membership.members[m] = (struct spate_member){.id = m + 1, .is_voter = true};
+    }
+    sim_fsm_init(&node->fsm, sim, i);
+    must(sim, spate_store_fault_create(&store, &node->store), "store");
+    options.store = node->store;
+    options.link = open_link(sim, i, session);
+    must(sim, spate_node_create(&options, &node->node), "node");
+    if (sim->has_failed) {
+        return;
+    }
+    must(sim, spate_node_open_port(node->node, 1u << 18, &node->port), "port");
+    node->is_up = true;
+    node->life++;
+    node->paused_until = 0;
+    node->disk_at = SPATE_TIME_NEVER;
+    node->restart_at = SPATE_TIME_NEVER;
+    node->seen_commit = 0;
+    node->seen_last = 0;
+    node->seen_generation = 0;
+    node->was_leader = false;
+}
+
+void sim_crash_node(struct sim *sim, uint32_t i)
+{
+    struct sim_node *node = &sim->nodes[i];
+
+    sim_forget_outcomes(sim, i);
+    /* What was submitted and not completed is lost: destroying would finish it. */
+    spate_store_fault_lose(node->store);
+    spate_node_destroy(node->node);
+    node->node = NULL;
+    node->store = NULL;
+    node->is_up = false;
+    sim->crashes++;
+}
+
+/* A batch takes its time on the disk; one after the other becomes durable. */
+static void run_disk(struct sim *sim, uint32_t i)
+{
+    struct sim_node *node = &sim->nodes[i];
+
+    if (spate_store_fault_pending(node->store) == 0) {
+        node->disk_at = SPATE_TIME_NEVER;
+    } else if (node->disk_at == SPATE_TIME_NEVER) {
+        node->disk_at = sim_now(sim) + sim_exponential(&sim->disk, sim->options.disk_ns_mean);
+    } else if (node->disk_at <= sim_now(sim)) {
+        const uint64_t pending = spate_store_fault_pending(node->store);
+        spate_store_fault_complete(node->store, spate_prng_between(&sim->disk, 1, pending));
+        node->disk_at = SPATE_TIME_NEVER;
+        run_disk(sim, i);
+    }
+}
+
+/* Lets a node do all that it can do now. */
+static void turn(struct sim *sim, uint32_t i)
+{
+    struct sim_node *node = &sim->nodes[i];
+    uint32_t work = 1;
+
+    if (!node->is_up || node->paused_until > sim_now(sim)) {
+        return;
+    }
+    for (uint32_t round = 0; round < 50 && work > 0 && !sim->has_failed; round++) {
+        run_disk(sim, i);
+        must(sim, spate_node_poll(node->node, &work), "poll");
+        sim_check(sim);
+        sim_take_outcomes(sim, i);
+    }
+    run_disk(sim, i);
+}
+
+static spate_time_ns earlier(spate_time_ns a, spate_time_ns b)
+{
+    return a < b ? a : b;
+}
+
+static spate_time_ns next_event(struct sim *sim)
+{
+    spate_time_ns next = earlier(spate_net_sim_next_run_at(sim->network), sim_next_fault(sim));
+
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        if (!node->is_up) {
+            next = earlier(next, node->restart_at);
+        } else if (node->paused_until > sim_now(sim)) {
+            next = earlier(next, node->paused_until);
+        } else {
+            next = earlier(next, earlier(spate_node_deadline(node->node), node->disk_at));
+        }
+    }
+    return next;
+}
+
+/* Goes from event to event until `until`, or until `is_enough` says so. */
+static bool run_until(struct sim *sim, spate_time_ns until, bool (*is_enough)(struct sim *))
+{
+    while (!sim->has_failed) {
+        const spate_time_ns next = next_event(sim);
+        if (next >= until || sim->proposal_count >= SIM_PROPOSALS_MAX - 8) {
+            spate_clock_sim_set(&sim->clock, until > sim_now(sim) ? until : sim_now(sim));
+            return is_enough == NULL;
+        }
+        /* A deadline in the past means now; time moves at least a little, or nothing would end. */
+        spate_clock_sim_set(&sim->clock, next > sim_now(sim) ? next : sim_now(sim) + 1000);
+        sim->events++;
+        spate_net_sim_run(sim->network, sim_now(sim));
+        sim_do_faults(sim);
+        const uint32_t first = (uint32_t)spate_prng_below(&sim->process, sim->options.nodes);
+        for (uint32_t n = 0; n < sim->options.nodes; n++) {
+            turn(sim, (first + n) % sim->options.nodes);
+        }
+        if (is_enough != NULL && is_enough(sim)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t leader_of(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        if (sim->nodes[i].is_up && sim->nodes[i].was_leader) {
+            return i;
+        }
+    }
+    return SIM_NODES_MAX;
+}
+
+static bool has_leader(struct sim *sim)
+{
+    return leader_of(sim) < SIM_NODES_MAX;
+}
+
+static bool last_is_decided(struct sim *sim)
+{
+    return sim->proposals[sim->proposal_count - 1].outcome != SIM_OPEN;
+}
+
+static bool is_converged(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        if (node->is_up && node->node->apply.applied != sim->committed_last) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All is well again: somebody must lead, a write must succeed, all must become equal. */
+static void check_liveness(struct sim *sim)
+{
+    sim_heal(sim);
+    if (!run_until(sim, sim_now(sim) + 20 * ELECTION_MAX, has_leader)) {
+        sim_fail(sim, "liveness: no leader within 20 election timeouts");
+        return;
+    }
+    for (uint32_t tries = 0; tries < 40 && !sim->has_failed; tries++) {
+        const uint32_t leader = leader_of(sim);
+        sim_propose(sim, leader < SIM_NODES_MAX ? leader : 0);
+        (void)run_until(sim, sim_now(sim) + SIM_S, last_is_decided);
+        if (sim->proposals[sim->proposal_count - 1].outcome == SIM_OK) {
+            break;
+        }
+    }
+    if (sim->proposals[sim->proposal_count - 1].outcome != SIM_OK) {
+        sim_fail(sim, "liveness: no write succeeds on a healed cluster");
+    } else if (!run_until(sim, sim_now(sim) + 60 * SIM_S, is_converged)) {
+        sim_fail(sim, "liveness: the nodes do not become equal");
+    }
+}
+
+bool sim_run(struct sim *sim, const struct sim_options *options)
+{
+    sim_draw_options(sim, options);
+    spate_clock_sim_init(&sim->clock, SIM_S);
+    const struct spate_net_sim_options network = {
+        .seed = sim->options.seed, .endpoints = sim->options.nodes, .frames_max = 8192};
+    must(sim, spate_net_sim_create(&network, &sim->network), "network");
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        must(sim, spate_store_image_create(&sim->nodes[i].image), "image");
+        for (uint32_t j = 0; j < sim->options.nodes; j++) {
+            spate_net_sim_set_link(sim->network, i, j, &sim->options.weather);
+        }
+    }
+    for (uint32_t i = 0; i < sim->options.nodes && !sim->has_failed; i++) {
+        sim_start_node(sim, i);
+    }
+    (void)run_until(sim, sim_now(sim) + sim->options.duration_ns, NULL);
+    check_liveness(sim);
+    sim_check_end(sim);
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        if (sim->nodes[i].is_up) {
+            spate_node_destroy(sim->nodes[i].node);
+        }
+        spate_store_image_destroy(sim->nodes[i].image);
+    }
+    spate_net_sim_destroy(sim->network);
+    return !sim->has_failed;
+}
