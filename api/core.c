@@ -133,13 +133,14 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
     if (draw(&node.session) || draw(&node.seed)) {
         return spate_explain(line, SPATE_ERR_UNSUPPORTED, "the kernel gives no random numbers");
     }
-    spate_err err = spate_core_open_store(spate, options, line, &node.store);
+    /* The store comes last: a core that cannot have its address writes nothing. */
+    spate_err err = open_link(spate, options, addresses, node.session, line, &node.link);
     if (err != SPATE_OK) {
         return err;
     }
-    err = open_link(spate, options, addresses, node.session, line, &node.link);
+    err = spate_core_open_store(spate, options, line, &node.store);
     if (err != SPATE_OK) {
-        node.store->ops->close(node.store);
+        spate_link_destroy(node.link);
         return err;
     }
     err = spate_node_create(&node, &spate->node);

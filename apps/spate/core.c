@@ -36,6 +36,7 @@ struct core {
     struct spate *spate;
     struct spate_port *port;
     struct http_server *http;
+    bool follower_redirects;
     char message[MESSAGE_BYTES];
 };
 
@@ -159,18 +160,43 @@ static bool read_sizes_and_times(struct core *core)
     return is_good;
 }
 
-/* Plain HTTP must not leave the machine. */
-static bool check_api_address(struct core *core)
+/* Before anything is opened, so that a refused core writes nothing. */
+static bool read_listen(struct core *core, enum setting setting, struct spate_address *ret_address)
 {
-    struct spate_address address;
-    const char *text = core->settings.text[SETTING_API_LISTEN];
+    const char *text = core->settings.text[setting];
 
-    if (text[0] == '\0' || spate_address_parse(text, &address) != SPATE_OK ||
-        spate_address_is_loopback(&address)) {
-        return true; /* What does not parse is reported by the listener. */
+    if (text[0] == '\0' || spate_address_parse(text, ret_address) == SPATE_OK) {
+        return true;
     }
-    return refuse(core, "api.listen: the API is plain HTTP and listens on loopback addresses "
-                        "only; give 127.0.0.1:PORT and put a TLS proxy in front");
+    (void)snprintf(core->message, sizeof core->message,
+                   "%s = '%.300s': give an address and a port, like 127.0.0.1:7220",
+                   setting_name(setting), text);
+    return false;
+}
+
+static bool check_front_end(struct core *core)
+{
+    static const char *const ways[] = {"forward", "redirect", NULL};
+    struct spate_address health;
+    struct spate_address api;
+    uint32_t way = 0;
+
+    if (!read_listen(core, SETTING_HEALTH_LISTEN, &health) ||
+        !read_listen(core, SETTING_API_LISTEN, &api) ||
+        !settings_word(&core->settings, SETTING_API_FOLLOWER, ways, &way, core->message,
+                       MESSAGE_BYTES)) {
+        return false;
+    }
+    core->follower_redirects = way == 1;
+    if (core->follower_redirects && core->settings.text[SETTING_API_MEMBERS][0] == '\0') {
+        return refuse(core, "api.follower = redirect needs api.members");
+    }
+    /* Plain HTTP must not leave the machine. */
+    if (core->settings.text[SETTING_API_LISTEN][0] != '\0' && !spate_address_is_loopback(&api)) {
+        return refuse(core, "api.listen: the API is plain HTTP and listens on loopback addresses "
+                            "only; give 127.0.0.1:PORT and put a TLS proxy in front");
+    }
+    return true;
 }
 
 static bool read_settings(struct core *core, int argument_count, char **arguments)
@@ -189,7 +215,7 @@ static bool read_settings(struct core *core, int argument_count, char **argument
         !settings_uuid(&core->settings, SETTING_CLUSTER_ID, core->options.cluster_id, core->message,
                        MESSAGE_BYTES) ||
         !read_members(core) || !read_words(core) || !read_sizes_and_times(core) ||
-        !read_cpu(core) || !check_api_address(core)) {
+        !read_cpu(core) || !check_front_end(core)) {
         return false;
     }
     core->options.id = (spate_node_id)id;
@@ -239,18 +265,7 @@ static spate_err make_state_machine(struct core *core)
 
 static spate_err make_front_end(struct core *core)
 {
-    static const char *const ways[] = {"forward", "redirect", NULL};
-    uint32_t way = 0;
-
-    if (!settings_word(&core->settings, SETTING_API_FOLLOWER, ways, &way, core->message,
-                       MESSAGE_BYTES)) {
-        return SPATE_ERR_INVALID;
-    }
-    if (way == 1 && core->settings.text[SETTING_API_MEMBERS][0] == '\0') {
-        (void)refuse(core, "api.follower = redirect needs api.members");
-        return SPATE_ERR_INVALID;
-    }
-    spate_err err = spate_open_port(core->spate, 0, &core->port);
+    const spate_err err = spate_open_port(core->spate, 0, &core->port);
     if (err != SPATE_OK) {
         return err;
     }
@@ -261,7 +276,7 @@ static spate_err make_front_end(struct core *core)
         .clock = core->clock,
         .health_listen = core->settings.text[SETTING_HEALTH_LISTEN],
         .api_listen = core->settings.text[SETTING_API_LISTEN],
-        .follower_redirects = way == 1,
+        .follower_redirects = core->follower_redirects,
         .api_members = core->settings.text[SETTING_API_MEMBERS],
         .seed = draw_seed(),
     };
@@ -291,7 +306,7 @@ static void report_change(const struct spate_status *before, const struct spate_
         log_line(LOG_LEVEL_INFO, "%s in term %llu, leader %u, committed %llu", roles[now->role],
                  (unsigned long long)now->term, now->leader, (unsigned long long)now->committed);
     }
-    for (uint32_t p = 0; p < now->peer_count && p < before->peer_count; p++) {
+    for (uint32_t p = 0; p < now->peer_count; p++) {
         const struct spate_peer_status *peer = &now->peers[p];
         if (peer->is_connected != before->peers[p].is_connected) {
             log_line(LOG_LEVEL_INFO, "peer %u (%s) %s", peer->id, peer->address,

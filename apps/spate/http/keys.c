@@ -203,9 +203,11 @@ static bool is_follower(const struct http_server *server)
 static enum MHD_Result serve_request(struct http_server *server, struct request *request,
                                      const char *path, const char *key)
 {
+    /* Both "?stale" and "?stale=1": the former has no value to look up. */
     const bool is_stale_read =
         request->op == SPATE_KV_BARRIER &&
-        MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "stale") != NULL;
+        MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, "stale",
+                                      strlen("stale"), NULL, NULL) == MHD_YES;
 
     if (is_stale_read) {
         return answer_read(server, request->connection, key);
