@@ -7,6 +7,8 @@ options_of() {
     debug) echo --buildtype=debugoptimized -Db_sanitize=address,undefined -Dchecks=slow -Dwerror=true ;;
     tsan) echo --buildtype=debugoptimized -Db_sanitize=thread -Dwerror=true ;;
     clang) echo --buildtype=release -Dwerror=true ;;
+    fuzz) echo --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dchecks=slow -Dbench=false -Dc_args=-fsanitize=fuzzer-no-link ;;
     esac
 }
 
@@ -15,7 +17,7 @@ build() {
     local name=$1 folder=$builds/$1 cc=${CC:-cc} log
     local -a options
     read -r -a options < <(options_of "$name")
-    [ "$name" = clang ] && cc=clang-14
+    [[ $name = clang || $name = fuzz ]] && cc=clang-14
     # Without cmocka (a demo alone) the program is built without its tests.
     if ! pkg-config --exists cmocka; then
         options+=(-Dtests=false)

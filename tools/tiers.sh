@@ -16,6 +16,22 @@ step() {
     budget+=("$(printf '%-24s %6d s' "$name" $((SECONDS - began)))")
 }
 
+# Fuzzes TARGET from CORPUS for SECONDS; what it finds is kept and named.
+fuzz() {
+    local target=$1 corpus=$here/tests/fuzz/corpus/$2 seconds=$3 began=$SECONDS
+    local found=$builds/fuzz/found-$1
+    mkdir -p "$found"
+    echo "fuzz: $target, $seconds s"
+    "$builds/fuzz/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 -verbosity=0 \
+        -print_final_stats=1 -artifact_prefix="$found/fault-" "$found" "$corpus" \
+        >"$builds/fuzz-$target.log" 2>&1 || {
+        tail -30 "$builds/fuzz-$target.log" >&2
+        steps_bad=1
+    }
+    grep -h 'stat::number_of_executed_units' "$builds/fuzz-$target.log"
+    budget+=("$(printf '%-24s %6d s' "fuzz-$target" $((SECONDS - began)))")
+}
+
 # Ends a tier: exactly one line with the counts, and a status that tells.
 count() {
     python3 "$here/tools/count_tests.py" "$steps_bad" ${logs[@]+"${logs[@]}"}
@@ -38,6 +54,10 @@ tier_long() {
     step long-clang clang --no-suite long --no-suite tidy
     build tsan
     step long-stress-tsan tsan --suite stress --timeout-multiplier 5
+    build fuzz
+    fuzz wire_decode wire 60
+    fuzz wire_round_trip wire 60
+    fuzz link_rx link 60
     echo "time of each part:"
     printf '  %s\n' "${budget[@]}"
     count
