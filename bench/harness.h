@@ -49,5 +49,6 @@ bool harness_peak(struct harness *harness);     /* Closed loops beside the bare 
 bool harness_open(struct harness *harness);     /* Open loops at 10, 50 and 90 % of the peak. */
 bool harness_failover(struct harness *harness); /* kill -9 of leaders under load. */
 bool harness_idle(struct harness *harness);     /* CPU and memory of idle cores. */
+bool harness_wake(struct harness *harness);     /* How soon a sleeping core answers. */
 
 #endif

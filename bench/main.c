@@ -24,7 +24,7 @@ static const char usage[] =
     "  durable     1 and 4096 in flight, on disk\n"
     "  open        open loops at 10, 50 and 90 % of the peak\n"
     "  failover    kill -9 of leaders under load\n"
-    "  idle        processor and memory of idle cores\n"
+    "  idle        processor, memory and wake-up of idle cores\n"
     "  full        all of these\n\n"
     "options [defaults]\n"
     "  --nodes N [3]            cores: 1, 3, 5 or 7\n"
@@ -251,7 +251,7 @@ static bool run_failover(struct harness harness)
 
 static bool run_idle(struct harness harness)
 {
-    return harness_idle(&harness);
+    return harness_idle(&harness) && harness_wake(&harness);
 }
 
 static const struct {
