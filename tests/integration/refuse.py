@@ -210,9 +210,17 @@ def a_peer_of_another_cluster_is_refused_and_both_say_so():
         assert request(cluster.api[3], "GET", "/v1/kv/k?stale").status == 404
 
 
+def the_documents_show_the_settings_as_the_program_does():
+    page = pathlib.Path(os.environ["SOURCE"], "docs/operating.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- spate help core -->\n```\n")[1].split("```\n<!--")[0]
+    said = subprocess.run([SPATE, "help", "core"], capture_output=True, check=True).stdout.decode()
+    assert shown == said, "docs/operating.md: paste what 'spate help core' prints"
+
+
 run_tests([wrong_flags_and_values_are_named_with_what_would_do,
            verbs_of_clients_refuse_what_they_do_not_know, a_wrong_file_or_environment_is_named,
            a_port_in_use_is_named, unsealed_frames_and_plain_http_stay_on_this_machine,
            data_of_another_core_or_cluster_or_in_use_is_left_alone,
            a_directory_that_cannot_serve_is_named, damaged_data_is_refused_and_kept,
-           a_peer_of_another_cluster_is_refused_and_both_say_so])
+           a_peer_of_another_cluster_is_refused_and_both_say_so,
+           the_documents_show_the_settings_as_the_program_does])
