@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/mix.h"
 #include "kv/session.h"
 
 /* A key with its value: written once, before readers can find it; replaced as a whole. */
@@ -48,27 +49,18 @@ struct key {
     uint32_t size;
 };
 
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 33;
-    x *= 0xff51afd7ed558ccdu;
-    x ^= x >> 33;
-    x *= 0xc4ceb9fe1a85ec53u;
-    return x ^ (x >> 33);
-}
-
 static unsigned long hash_of(const struct spate_kv *kv, struct key key)
 {
     uint64_t hash = kv->seed ^ key.size;
     uint32_t i = 0;
     for (; i + 8 <= key.size; i += 8) {
-        hash = mix(hash ^ spate_get_u64(key.data + i));
+        hash = spate_mix64(hash ^ spate_get_u64(key.data + i));
     }
     uint64_t rest = 0;
     for (; i < key.size; i++) {
         rest = (rest << 8) | key.data[i];
     }
-    return (unsigned long)mix(hash ^ rest);
+    return (unsigned long)spate_mix64(hash ^ rest);
 }
 
 /* What an item adds to the digest of the contents; a sum, so that order does not matter. */
@@ -76,7 +68,7 @@ static uint64_t digest_of(const struct item *item)
 {
     const uint32_t crc = spate_crc32c(0, item->bytes, item->key_size);
     const uint32_t both = spate_crc32c(crc, item->bytes + item->key_size, item->value_size);
-    return mix(((uint64_t)crc << 32 | both) ^ mix(item->revision));
+    return spate_mix64(((uint64_t)crc << 32 | both) ^ spate_mix64(item->revision));
 }
 
 static uint64_t bytes_of(const struct item *item)

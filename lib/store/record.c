@@ -3,22 +3,15 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/mix.h"
 
 #define FORMAT_VERSION 1u
-
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 33;
-    x *= 0xff51afd7ed558ccdu;
-    x ^= x >> 33;
-    x *= 0xc4ceb9fe1a85ec53u;
-    return x ^ (x >> 33);
-}
 
 /* The entries' checksum takes part, so that the chain covers the contents. */
 static uint64_t chain_of(uint64_t prev, const struct spate_log_span *span, uint32_t entries_crc)
 {
-    return mix(mix(mix(prev ^ span->first) + span->term) ^ ((uint64_t)span->count << 32)) +
+    return spate_mix64(spate_mix64(spate_mix64(prev ^ span->first) + span->term) ^
+                       ((uint64_t)span->count << 32)) +
            entries_crc;
 }
 

@@ -37,20 +37,26 @@ enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, 
     return send_response(connection, status, response, "text/plain; charset=utf-8");
 }
 
-enum MHD_Result answer_json(struct http_server *server, struct MHD_Connection *connection,
-                            unsigned status, struct json_t *json)
+/* Takes the JSON over. NULL: out of memory. */
+static struct MHD_Response *json_response(struct http_server *server, json_t *json)
 {
     char *text = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     json_decref(json);
     if (text == NULL) {
-        return MHD_NO;
+        return NULL;
     }
     struct MHD_Response *response =
         MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free);
     if (response != NULL) {
         name_leader(server, response);
     }
-    return send_response(connection, status, response, "application/json");
+    return response;
+}
+
+enum MHD_Result answer_json(struct http_server *server, struct MHD_Connection *connection,
+                            unsigned status, struct json_t *json)
+{
+    return send_response(connection, status, json_response(server, json), "application/json");
 }
 
 enum MHD_Result answer_error(struct http_server *server, struct MHD_Connection *connection,
@@ -128,16 +134,9 @@ enum MHD_Result answer_redirect(struct http_server *server, struct MHD_Connectio
                             spate_err_text(SPATE_ERR_NOT_READY));
     }
     write_location(host, path, location, sizeof location);
-    json_t *json = json_pack("{s:i, s:s}", "leader", (int)core.leader, "location", location);
-    char *text = json_dumps(json, JSON_INDENT(2));
-    json_decref(json);
-    if (text == NULL) {
-        return MHD_NO;
-    }
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer_with_free_callback(strlen(text), text, free);
+    struct MHD_Response *response = json_response(
+        server, json_pack("{s:i, s:s}", "leader", (int)core.leader, "location", location));
     if (response != NULL) {
-        name_leader(server, response);
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, location);
     }
     return send_response(connection, MHD_HTTP_TEMPORARY_REDIRECT, response, "application/json");
