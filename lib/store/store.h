@@ -28,7 +28,10 @@ struct spate_hard_state {
     spate_index commit; /* A lower bound of the commit index: safe to apply up to at start. */
 };
 
-/* Whose data this is: written when a store is founded, compared ever after. */
+/*
+ * Whose data this is: written when a store is founded. Cluster and node are compared ever after;
+ * the incarnation is only recorded, and data with another one is accepted.
+ */
 struct spate_store_identity {
     uint8_t cluster_id[16];
     spate_node_id node_id;
