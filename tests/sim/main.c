@@ -4,21 +4,63 @@
  *   spate-sim [--seed N] [--seeds COUNT] [--nodes 1|3|5] [--calm] [--seconds SIMULATED]
  *             [--twice]
  *
- * Without --seed the first one is drawn and printed. A failure prints the command that repeats it.
+ * Without --seed the first one is drawn and printed. A failure, be it of the checker, an assertion
+ * or a sanitizer, prints the revision and the command that repeats it.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sim.h"
+#include "sim_build.h"
 
 struct totals {
     uint64_t seeds, valid, events, proposals, acknowledged, leader_changes, crashes, cuts;
     double simulated_s;
 };
+
+/* How to repeat the seed that runs: written before it runs, since an assertion leaves no time. */
+static char repeat[256];
+
+/* Only in a build with a sanitizer, which ends the process without a signal. */
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void say_repeat(void)
+{
+    /* Nobody is left to tell when this fails. */
+    const ssize_t written = write(STDOUT_FILENO, repeat, strlen(repeat));
+    (void)written;
+}
+
+static void die(int signal_number)
+{
+    say_repeat();
+    (void)signal(signal_number, SIG_DFL);
+    (void)raise(signal_number);
+}
+
+static void write_repeat(const struct sim_options *options)
+{
+    char nodes[32] = "";
+    char duration[48] = "";
+
+    if (options->nodes != 0) {
+        (void)snprintf(nodes, sizeof nodes, " --nodes %u", options->nodes);
+    }
+    if (options->duration_ns != 0) {
+        (void)snprintf(duration, sizeof duration, " --seconds %llu",
+                       (unsigned long long)(options->duration_ns / SIM_S));
+    }
+    (void)snprintf(repeat, sizeof repeat,
+                   "revision %s; repeat it with: spate-sim --seed %llu%s%s%s\n", SIM_REVISION,
+                   (unsigned long long)options->seed, options->is_calm ? " --calm" : "", nodes,
+                   duration);
+}
 
 static double seconds_of(clockid_t id)
 {
@@ -48,6 +90,7 @@ static uint64_t run_seed(const struct sim_options *options, struct totals *total
     struct sim *sim = calloc(1, sizeof *sim);
     uint64_t trace = 0;
 
+    write_repeat(options);
     if (sim != NULL) {
         sim->entries = calloc(SIM_ENTRIES_MAX, sizeof *sim->entries);
     }
@@ -60,18 +103,9 @@ static uint64_t run_seed(const struct sim_options *options, struct totals *total
         trace = sim->trace | 1;
         add(totals, sim);
     } else {
-        (void)printf("FAILED at %.6f s, event %llu: %s\nrepeat it with: spate-sim --seed %llu",
+        (void)printf("FAILED at %.6f s, event %llu: %s\n%s",
                      (double)(spate_clock_now(&sim->clock.clock) - SIM_S) / 1e9,
-                     (unsigned long long)sim->events, sim->failure,
-                     (unsigned long long)options->seed);
-        (void)printf("%s", options->is_calm ? " --calm" : "");
-        if (options->nodes != 0) {
-            (void)printf(" --nodes %u", options->nodes);
-        }
-        if (options->duration_ns != 0) {
-            (void)printf(" --seconds %llu", (unsigned long long)(options->duration_ns / SIM_S));
-        }
-        (void)printf("\n");
+                     (unsigned long long)sim->events, sim->failure, repeat);
     }
     free(sim->entries);
     free(sim);
@@ -153,16 +187,22 @@ int main(int argument_count, char **arguments)
     (void)printf("seeds from %llu on: %llu\n", (unsigned long long)options.seed,
                  (unsigned long long)count);
     (void)fflush(stdout);
+    (void)signal(SIGABRT, die);
+    if (__sanitizer_set_death_callback != NULL) {
+        __sanitizer_set_death_callback(say_repeat);
+    }
     const double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     const bool is_good = run_seeds(options, count, is_twice, &totals);
     const double used = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     (void)printf("%llu seeds passed, %llu of them with work and a change of leader; %llu events, "
                  "%llu proposals, %llu acknowledged, %llu leaders, %llu crashes, %llu cuts\n"
-                 "%.0f simulated seconds in %.1f CPU seconds: %.1f cluster-hours per CPU-minute\n",
+                 "%.0f simulated seconds in %.1f CPU seconds: %.1f cluster-hours per CPU-minute, "
+                 "%.1f seeds/s\n",
                  (unsigned long long)totals.seeds, (unsigned long long)totals.valid,
                  (unsigned long long)totals.events, (unsigned long long)totals.proposals,
                  (unsigned long long)totals.acknowledged, (unsigned long long)totals.leader_changes,
                  (unsigned long long)totals.crashes, (unsigned long long)totals.cuts,
-                 totals.simulated_s, used, totals.simulated_s / 3600 / (used / 60));
+                 totals.simulated_s, used, totals.simulated_s / 3600 / (used / 60),
+                 (double)totals.seeds / used);
     return is_good ? 0 : 1;
 }
