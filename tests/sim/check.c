@@ -68,6 +68,17 @@ static void check_commit(struct sim *sim, uint32_t i, spate_index commit)
                  (unsigned long long)node->seen_commit, (unsigned long long)commit);
         return;
     }
+    if (commit > node->seen_commit && node->was_leader && node->node->role == SPATE_ROLE_LEADER) {
+        /* Paper section 5.4.2: replicas of an earlier term's entry are not counted. */
+        spate_term term = 0;
+        if (spate_log_term_at(node->node->log, commit, &term) == SPATE_OK &&
+            term != node->node->term) {
+            sim_fail(sim, "node %u leads term %llu and commits %llu of term %llu", i + 1,
+                     (unsigned long long)node->node->term, (unsigned long long)commit,
+                     (unsigned long long)term);
+            return;
+        }
+    }
     for (spate_index index = node->seen_commit + 1; index <= commit && !sim->has_failed; index++) {
         spate_term term = 0;
         if (index >= SIM_INDEXES_MAX ||
