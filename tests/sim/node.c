@@ -277,12 +277,13 @@ bool sim_run(struct sim *sim, const struct sim_options *options)
     (void)run_until(sim, sim_now(sim) + sim->options.duration_ns, NULL);
     check_liveness(sim);
     sim_check_end(sim);
+    if (sim->has_failed) {
+        return false; /* Left as it is: taking broken nodes apart could hide what was found. */
+    }
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
-        if (sim->nodes[i].is_up) {
-            spate_node_destroy(sim->nodes[i].node);
-        }
+        spate_node_destroy(sim->nodes[i].node);
         spate_store_image_destroy(sim->nodes[i].image);
     }
     spate_net_sim_destroy(sim->network);
-    return !sim->has_failed;
+    return true;
 }
