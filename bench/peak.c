@@ -157,23 +157,32 @@ static bool run_all(struct harness *harness, struct variant variants[], uint32_t
     return true;
 }
 
+/* Every number in flight with every kind of polling that is asked for. */
+static bool set_up_all(struct harness *harness, struct variant variants[], uint32_t *ret_count)
+{
+    uint32_t count = 0;
+    bool is_set_up = true;
+
+    for (uint32_t i = 0; i < harness->in_flight_count && is_set_up; i++) {
+        if (harness->polls_busy) {
+            is_set_up = set_up(harness, &variants[count++], true, harness->in_flight[i]);
+        }
+        if (harness->polls_adaptive && is_set_up) {
+            is_set_up = set_up(harness, &variants[count++], false, harness->in_flight[i]);
+        }
+    }
+    *ret_count = count;
+    return is_set_up;
+}
+
 bool harness_peak(struct harness *harness)
 {
     static struct variant variants[VARIANTS_MAX];
     struct spate_histogram *latency = NULL;
     uint32_t count = 0;
 
-    if (spate_histogram_create(&latency) != SPATE_OK) {
+    if (spate_histogram_create(&latency) != SPATE_OK || !set_up_all(harness, variants, &count)) {
         return false;
-    }
-    for (uint32_t i = 0; i < harness->in_flight_count; i++) {
-        for (int is_busy = 1; is_busy >= 0; is_busy--) {
-            if (is_busy ? harness->polls_busy : harness->polls_adaptive) {
-                if (!set_up(harness, &variants[count++], is_busy, harness->in_flight[i])) {
-                    return false;
-                }
-            }
-        }
     }
     const bool is_done = run_all(harness, variants, count, latency);
     for (uint32_t v = 0; v < count; v++) {

@@ -52,8 +52,9 @@ static bool measure_raw(struct spate_histogram *latency)
     struct spate_clock *clock = spate_clock_system();
     pthread_t thread;
     uint64_t value = 1;
-    bool is_done =
+    const bool is_echoing =
         echo.to >= 0 && echo.from >= 0 && pthread_create(&thread, NULL, echo_thread, &echo) == 0;
+    bool is_done = is_echoing;
 
     for (uint32_t i = 0; is_done && i < ANSWERS; i++) {
         pause_a_while();
@@ -65,7 +66,7 @@ static bool measure_raw(struct spate_histogram *latency)
         }
     }
     value = 2; /* Ends the thread. */
-    if (write(echo.to, &value, sizeof value) == (ssize_t)sizeof value) {
+    if (is_echoing && write(echo.to, &value, sizeof value) == (ssize_t)sizeof value) {
         (void)pthread_join(thread, NULL);
     }
     (void)close(echo.to);

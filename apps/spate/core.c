@@ -395,7 +395,7 @@ int verb_core(int argument_count, char **arguments)
         if (err != SPATE_OK) {
             log_line(LOG_LEVEL_ERROR, "stopped: %s; look at the disk before starting it again",
                      spate_err_text(err));
-            code = exit_code_of(err);
+            code = (int)exit_code_of(err);
         }
     }
     stop(core);

@@ -66,7 +66,7 @@ static int report_failure(const struct cores_answer *answer)
     }
     (void)verb_fail("kv", code, "%s (%s)", text != NULL ? text : "unexpected answer", answer->core);
     json_decref(json);
-    return code;
+    return (int)code;
 }
 
 static void print_value(const struct cores_flags *flags, const struct cores_answer *answer)

@@ -59,7 +59,7 @@ int verb_fail(const char *verb, enum exit_code code, const char *format, ...)
     (void)vfprintf(stderr, format, arguments);
     (void)fputc('\n', stderr);
     va_end(arguments);
-    return code;
+    return (int)code;
 }
 
 static const struct verb *find(const char *name)

@@ -112,16 +112,23 @@ static bool read_file(struct settings *settings, char *message, size_t message_b
     return result == 0;
 }
 
+/* raft.node.listen is SPATE_RAFT_NODE_LISTEN. */
+static const char *environment_of(enum setting setting)
+{
+    char variable[128] = "SPATE_";
+    size_t at = strlen(variable);
+
+    for (const char *c = definitions[setting].name; *c != '\0' && at + 1 < sizeof variable; c++) {
+        variable[at++] = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
+    }
+    variable[at] = '\0';
+    return getenv(variable);
+}
+
 static bool read_environment(struct settings *settings, char *message, size_t message_bytes)
 {
     for (unsigned s = 0; s < SETTING_COUNT; s++) {
-        char variable[128] = "SPATE_";
-        size_t at = strlen(variable);
-        for (const char *c = definitions[s].name; *c != '\0' && at + 1 < sizeof variable; c++) {
-            variable[at++] = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
-        }
-        variable[at] = '\0';
-        const char *value = getenv(variable);
+        const char *value = environment_of((enum setting)s);
         if (value != NULL &&
             !set(settings, (enum setting)s, value, "environment", message, message_bytes)) {
             return false;
@@ -321,31 +328,31 @@ bool settings_word(const struct settings *settings, enum setting setting, const 
     return refuse(settings, setting, wanted, message, message_bytes);
 }
 
+/* Whether the text is 8-4-4-4-12 hexadecimal digits. */
+static bool is_uuid(const char *text)
+{
+    for (unsigned i = 0; i < 36; i++) {
+        const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (is_dash ? text[i] != '-' : !isxdigit((unsigned char)text[i])) {
+            return false;
+        }
+    }
+    return text[36] == '\0';
+}
+
 bool settings_uuid(const struct settings *settings, enum setting setting, uint8_t ret_uuid[16],
                    char *message, size_t message_bytes)
 {
-    const char *text = settings->text[setting];
-    uint8_t uuid[16] = {0};
-    unsigned nibble = 0;
+    const char *c = settings->text[setting];
 
-    for (unsigned i = 0; i < 36; i++) {
-        const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const char c = text[i];
-        if (is_dash ? c != '-' : !isxdigit((unsigned char)c)) {
-            nibble = 0;
-            break;
-        }
-        if (!is_dash) {
-            const int digit =
-                isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-            uuid[nibble / 2] = (uint8_t)(uuid[nibble / 2] << 4 | digit);
-            nibble++;
-        }
-    }
-    if (nibble != 32 || text[36] != '\0') {
+    if (!is_uuid(c)) {
         return refuse(settings, setting, "give a UUID, as uuidgen prints one", message,
                       message_bytes);
     }
-    memcpy(ret_uuid, uuid, sizeof uuid);
+    for (unsigned b = 0; b < 16; b++) {
+        const char digits[3] = {c[0], c[1], '\0'};
+        ret_uuid[b] = (uint8_t)strtoul(digits, NULL, 16);
+        c += c[2] == '-' ? 3 : 2;
+    }
     return true;
 }

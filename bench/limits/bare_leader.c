@@ -375,14 +375,14 @@ static bool set_up(struct leader *leader, const struct bare_setup *setup)
 static void measure(struct leader *leader, struct spate_histogram *latency)
 {
     const struct bench_bare_options *options = leader->options;
-    uint64_t start = run_until(leader, bench_now_ns() + (uint64_t)(options->warmup_seconds * 1e9));
+    (void)run_until(leader, bench_now_ns() + (uint64_t)(options->warmup_seconds * 1e9));
     const uint64_t commit = leader->commit;
     const uint64_t syncs = atomic_load(&leader->disk.syncs);
     const double cpu = (double)process_cpu_ns() / 1e9;
 
     leader->latency = latency;
     leader->result = (struct bench_bare_result){0};
-    start = bench_now_ns();
+    const uint64_t start = bench_now_ns();
     const uint64_t end = run_until(leader, start + (uint64_t)(options->seconds * 1e9));
     const uint64_t synced = atomic_load(&leader->disk.syncs) - syncs;
 

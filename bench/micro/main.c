@@ -94,7 +94,8 @@ static bool parse(int argc, char *argv[], struct request *request)
                                             {NULL, 0, NULL, 0}};
     for (;;) {
         const int option = getopt_long(argc, argv, "", options, NULL);
-        char *end = NULL;
+        char nothing[] = "";
+        char *end = nothing;
         if (option == -1) {
             return true;
         }

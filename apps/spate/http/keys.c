@@ -227,6 +227,7 @@ static enum MHD_Result serve_request(struct http_server *server, struct request 
     return err == SPATE_OK ? MHD_YES : answer_failure(server, request, err);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): most parameters are MHD's. */
 enum MHD_Result keys_handle(struct http_server *server, struct MHD_Connection *connection,
                             const char *path, const char *method, const char *upload,
                             size_t *upload_size, void **request_of)

@@ -14,6 +14,7 @@
 #include "net/net.h"
 
 /* MHD calls these two for every request of either listener. */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are MHD's. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_size, void **request)
@@ -35,6 +36,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     return health_handle(server, connection, path);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are MHD's. */
 static enum MHD_Result handle_health(void *context, struct MHD_Connection *connection,
                                      const char *path, const char *method, const char *version,
                                      const char *upload, size_t *upload_size, void **request)

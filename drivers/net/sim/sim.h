@@ -42,7 +42,7 @@ void spate_net_sim_destroy(struct spate_net_sim *network);
  * An endpoint and its address. Closing it throws away what waits for it; opening it again is a
  * restart. Requires: it is not open.
  */
-struct spate_net *spate_net_sim_open(struct spate_net_sim *network, uint32_t endpoint);
+struct spate_net *spate_net_sim_open(struct spate_net_sim *network, uint32_t index);
 struct spate_address spate_net_sim_address(uint32_t endpoint);
 
 void spate_net_sim_set_link(struct spate_net_sim *network, uint32_t from, uint32_t to,

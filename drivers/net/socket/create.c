@@ -132,9 +132,8 @@ static void tune(struct socket_net *socket, const struct spate_net_socket_option
     /* PROBE: don't fragment, and do not believe what routers say about the path: the layer above
      * finds out by itself which frames pass. */
     if (!spate_address_is_loopback(&options->bind)) {
-        (void)set_int(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-                      is_v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER,
-                      is_v6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE);
+        (void)(is_v6 ? set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
+                     : set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE));
     }
     /* Two frames must fit into one send for segmentation to mean anything. */
     if (!options->segmentation_avoided && socket->net.frame_bytes_max * 2 <= SEND_BYTES_MAX) {

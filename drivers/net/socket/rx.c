@@ -99,6 +99,7 @@ static bool receive(struct socket_net *socket)
     }
     const int result = recvmmsg(socket->fd, messages, asked, MSG_DONTWAIT, NULL);
     const uint32_t got = result > 0 ? (uint32_t)result : 0;
+    spate_assert(got <= asked);
     /* The slots that stayed empty first, in the order that makes the next take the same ones. */
     for (uint32_t i = asked; i > got; i--) {
         spate_socket_slot_give(&socket->rx_pool, slots[i - 1]);

@@ -98,7 +98,7 @@ void spate_socket_frame_return(struct socket_net *socket, const struct spate_fra
 void spate_socket_slot_give(struct slot_pool *pool, struct slot *slot);
 
 /* rx.c, tx.c, wait.c */
-uint32_t spate_socket_rx(struct spate_net *net, struct spate_frame frames[], uint32_t count);
+uint32_t spate_socket_rx(struct spate_net *net, struct spate_frame frames[], uint32_t room);
 void spate_socket_tx(struct spate_net *net, struct spate_frame frames[], uint32_t count);
 void spate_socket_wait(struct spate_net *net, spate_time_ns timeout_ns);
 void spate_socket_wake(struct spate_net *net);

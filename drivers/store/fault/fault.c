@@ -125,6 +125,7 @@ static spate_err fault_read(struct spate_store *store, spate_index first, uint32
            (end == at || bytes + image->entries[end].stride <= bytes_max)) {
         bytes += image->entries[end++].stride;
     }
+    spate_assert(bytes >= SPATE_ENTRY_HEADER_BYTES);
     uint8_t *buffer = realloc(fault->read_buffer, bytes);
     if (buffer == NULL) {
         return SPATE_ERR_IO;

@@ -148,8 +148,8 @@ spate_err spate_lmdb_read(struct spate_store *store, spate_index first, uint32_t
     struct lmdb_store *lmdb = (struct lmdb_store *)store;
     MDB_txn *txn = NULL;
     MDB_cursor *cursor = NULL;
-    MDB_val value;
-    struct spate_record record;
+    MDB_val value = {0};
+    struct spate_record record = {0};
     struct spate_log_span span;
 
     int code = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
