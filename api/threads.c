@@ -16,12 +16,25 @@ static bool is_stopping(struct spate *spate)
 }
 
 /*
- * Adaptive polling spins while there was work within spin_ns, then blocks until something arrives.
- * Spinning yields: on a machine with fewer processors than cores the others must get on.
+ * What a thread does that found nothing to do. Adaptive polling spins while there was work within
+ * spin_ns; then it is time to block: false. Spinning yields: on a machine with fewer processors
+ * than cores the others must get on. *idle_since is 0 after work.
  */
+static bool spin(const struct spate *spate, spate_time_ns *idle_since)
+{
+    const spate_time_ns now = spate_clock_now(spate->clock);
+
+    *idle_since = *idle_since == 0 ? now : *idle_since;
+    if (spate->poll != SPATE_POLL_BUSY && now - *idle_since >= spate->spin_ns) {
+        return false;
+    }
+    (void)sched_yield();
+    return true;
+}
+
 static void run_node_thread(struct spate *spate)
 {
-    spate_time_ns worked_at = spate_clock_now(spate->clock);
+    spate_time_ns idle_since = 0;
 
     while (!is_stopping(spate)) {
         uint32_t work;
@@ -33,13 +46,10 @@ static void run_node_thread(struct spate *spate)
         }
         spate_rcu_quiescent();
         if (work > 0) {
-            worked_at = 0;
+            idle_since = 0;
             continue;
         }
-        const spate_time_ns now = spate_clock_now(spate->clock);
-        worked_at = worked_at == 0 ? now : worked_at;
-        if (spate->poll == SPATE_POLL_BUSY || now - worked_at < spate->spin_ns) {
-            (void)sched_yield();
+        if (spin(spate, &idle_since)) {
             continue;
         }
         spate_rcu_offline();
@@ -74,7 +84,7 @@ static void block_until_committed(struct spate *spate)
 static void *apply_thread(void *argument)
 {
     struct spate *spate = argument;
-    spate_time_ns worked_at = 0;
+    spate_time_ns idle_since = 0;
 
     spate_rcu_register();
     while (!is_stopping(spate)) {
@@ -82,13 +92,10 @@ static void *apply_thread(void *argument)
 
         spate_rcu_quiescent();
         if (applied > 0) {
-            worked_at = 0;
+            idle_since = 0;
             continue;
         }
-        const spate_time_ns now = spate_clock_now(spate->clock);
-        worked_at = worked_at == 0 ? now : worked_at;
-        if (spate->poll == SPATE_POLL_BUSY || now - worked_at < spate->spin_ns) {
-            (void)sched_yield();
+        if (spin(spate, &idle_since)) {
             continue;
         }
         block_until_committed(spate);
