@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -180,14 +179,6 @@ int process_end(struct process *process, int signal_number, int grace_ms)
     process->pid = 0;
     process->line_bytes = 0;
     return status;
-}
-
-bool process_pin(int cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET((unsigned)cpu, &set);
-    return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
 uint64_t process_cpu_ns(void)

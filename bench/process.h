@@ -35,9 +35,6 @@ const char *process_hear(struct process *process, int timeout_ms);
  * wait status; 0 when it did not run. */
 int process_end(struct process *process, int signal_number, int grace_ms);
 
-/* Pins the calling thread to one CPU. False: there is no such CPU. */
-bool process_pin(int cpu);
-
 /* CPU time used by the calling process, all threads. */
 uint64_t process_cpu_ns(void);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/children.h"
 #include "bench/heap.h"
 #include "bench/process.h"
 #include "clock/monotonic.h"
@@ -147,7 +148,7 @@ static void follow_role(struct agent *agent)
     const bool is_leader = status.role == SPATE_ROLE_LEADER;
     if (is_leader != agent->was_leader) {
         agent->was_leader = is_leader;
-        (void)process_pin(is_leader ? agent->leader_cpu : agent->follower_cpu);
+        (void)bench_pin(is_leader ? agent->leader_cpu : agent->follower_cpu);
     }
 }
 
@@ -244,7 +245,7 @@ int agent_run(int argument_count, char **arguments)
     spate_counting_init(&agent.counting);
     agent.options.fsm = &agent.counting.fsm;
     agent.load = calloc(1, sizeof *agent.load);
-    (void)process_pin(agent.follower_cpu);
+    (void)bench_pin(agent.follower_cpu);
 
     spate_err err = spate_open(&agent.options, &agent.spate, message, sizeof message);
     if (err == SPATE_OK && agent.load != NULL) {
