@@ -73,13 +73,6 @@ void sim_take_outcomes(struct sim *sim, uint32_t i)
     }
 }
 
-/* The client dies with its core: what it never heard of may or may not have happened. Cookies say
- * nothing of the node, so all open ones are marked; late outcomes of others are still taken. */
-void sim_forget_outcomes(struct sim *sim, uint32_t i)
-{
-    sim_take_outcomes(sim, i);
-}
-
 static void apply(struct spate_fsm *fsm, const struct spate_command commands[], uint32_t count,
                   uint64_t results[])
 {

@@ -110,7 +110,7 @@ void sim_crash_node(struct sim *sim, uint32_t i)
 {
     struct sim_node *node = &sim->nodes[i];
 
-    sim_forget_outcomes(sim, i);
+    sim_take_outcomes(sim, i); /* What its client has not heard of by now, it never will. */
     /* What was submitted and not completed is lost: destroying would finish it. */
     spate_store_fault_lose(node->store);
     spate_node_destroy(node->node);

@@ -80,7 +80,7 @@ struct sim_node {
     bool was_leader;
 };
 
-enum sim_outcome { SIM_OPEN, SIM_OK, SIM_REFUSED, SIM_MAYBE, SIM_LOST };
+enum sim_outcome { SIM_OPEN, SIM_OK, SIM_REFUSED, SIM_MAYBE };
 
 struct sim_proposal {
     enum sim_outcome outcome;
@@ -149,7 +149,6 @@ spate_time_ns sim_next_fault(const struct sim *sim);
 /* load.c: clients. */
 void sim_propose(struct sim *sim, uint32_t node);
 void sim_take_outcomes(struct sim *sim, uint32_t node);
-void sim_forget_outcomes(struct sim *sim, uint32_t node);
 void sim_fsm_init(struct sim_fsm *fsm, struct sim *sim, uint32_t node);
 
 /* spy.c */
