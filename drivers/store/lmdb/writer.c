@@ -61,27 +61,29 @@ static int append_record(struct lmdb_store *lmdb, MDB_txn *txn, const struct spa
 /* Writes a span as records of about SPATE_RECORD_ENTRIES_BYTES. */
 static int append_span(struct lmdb_store *lmdb, MDB_txn *txn, const struct spate_log_span *span)
 {
-    const struct spate_record whole = {.first = span->first,
-                                       .term = span->term,
-                                       .count = span->count,
-                                       .bytes = span->bytes,
-                                       .entries = span->data};
-    struct spate_log_span piece = *span;
-    spate_index next = span->first;
+    struct spate_record rest = {.first = span->first,
+                                .term = span->term,
+                                .count = span->count,
+                                .bytes = span->bytes,
+                                .entries = span->data};
 
     if (span->bytes <= SPATE_RECORD_ENTRIES_BYTES) {
         return append_record(lmdb, txn, span);
     }
-    while (next < span->first + span->count) {
+    while (rest.count > 0) {
+        struct spate_log_span piece = {0};
         /* Our own log's entries: they are what they say. */
         const spate_err err =
-            spate_record_span(&whole, next, UINT32_MAX, SPATE_RECORD_ENTRIES_BYTES, &piece);
+            spate_record_span(&rest, rest.first, UINT32_MAX, SPATE_RECORD_ENTRIES_BYTES, &piece);
         spate_assert(err == SPATE_OK);
         const int code = append_record(lmdb, txn, &piece);
         if (code != 0) {
             return code;
         }
-        next += piece.count;
+        rest.first += piece.count;
+        rest.count -= piece.count;
+        rest.entries += piece.bytes;
+        rest.bytes -= piece.bytes;
     }
     return 0;
 }
