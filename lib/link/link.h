@@ -66,7 +66,7 @@ void spate_link_destroy(struct spate_link *link);
 
 /* A received payload: one or more encoded messages. */
 struct spate_link_payload {
-    const uint8_t *data; /* Valid until spate_link_release(). Aligned to 8. */
+    const uint8_t *data; /* Valid until spate_link_release(). At any alignment. */
     uint64_t session;    /* The sender's process start. */
     spate_node_id from;
     uint32_t size;

@@ -69,7 +69,6 @@ static void lend(struct checked *checked, const struct spate_frame *inner,
 {
     spate_assert(checked->free_count > 0);
     spate_assert(inner->capacity <= checked->net.frame_bytes_max);
-    spate_assert(((uintptr_t)inner->data & 7) == 0);
 
     struct shadow *shadow = checked->free[--checked->free_count];
     spate_assert(!shadow->is_lent);
@@ -148,6 +147,7 @@ static spate_err checked_reserve(struct spate_net *net, spate_peer peer,
     for (uint32_t i = 0; err == SPATE_OK && i < count; i++) {
         spate_assert(inner[i].capacity >= SPATE_FRAME_BYTES_MIN);
         spate_assert(inner[i].peer == peer);
+        spate_assert(((uintptr_t)inner[i].data & 7) == 0);
         lend(checked, &inner[i], &frames[i]);
     }
     return err;
@@ -211,6 +211,21 @@ static void checked_wake(struct spate_net *net)
     checked->inner->ops->wake(checked->inner);
 }
 
+static bool checked_counter(struct spate_net *net, uint32_t place,
+                            struct spate_net_counter *ret_counter)
+{
+    struct checked *checked = checked_of(net);
+
+    return spate_net_counter(checked->inner, place, ret_counter);
+}
+
+static bool checked_notice(struct spate_net *net, struct spate_net_notice *ret_notice)
+{
+    struct checked *checked = checked_of(net);
+
+    return spate_net_notice(checked->inner, ret_notice);
+}
+
 static void checked_close(struct spate_net *net)
 {
     struct checked *checked = checked_of(net);
@@ -233,6 +248,8 @@ static const struct spate_net_ops checked_ops = {
     .set_peer = checked_set_peer,
     .wait = checked_wait,
     .wake = checked_wake,
+    .counter = checked_counter,
+    .notice = checked_notice,
     .close = checked_close,
 };
 

@@ -6,7 +6,8 @@
  * socket, one DPDK port, n-1 point-to-point ports, or the simulator; nobody above can tell.
  * Delivery is best effort: frames may be lost, duplicated and reordered, but never altered.
  *
- * Thread: all functions but wake are called by one thread, the owner of the endpoint.
+ * Thread: all functions but wake, counter and notice are called by one thread, the owner of the
+ * endpoint.
  */
 #ifndef SPATE_NET_NET_H
 #define SPATE_NET_NET_H
@@ -42,7 +43,7 @@ struct spate_frame {
     spate_peer peer;   /* Sender on receive (or SPATE_PEER_NONE); target on transmit. */
     uint32_t size;     /* Bytes used at `data`. */
     uint32_t capacity; /* Bytes available at `data`. */
-    uint8_t *data;     /* Aligned to 8. */
+    uint8_t *data;     /* Reserved frames: aligned to 8. Received ones: not at all. */
     void *owner;       /* The driver's own handle (an mbuf, a slot); not ours to read. */
 };
 
@@ -52,6 +53,23 @@ struct spate_net_stats {
     _Atomic uint64_t tx_frames, tx_bytes, tx_bursts;
     _Atomic uint64_t rx_dropped; /* Malformed or oversized. */
     _Atomic uint64_t tx_dropped; /* A full queue, an unreachable peer. */
+};
+
+/* What a counter counts: things that happened (it only grows), or a level (it moves both ways). */
+enum spate_net_counter_kind { SPATE_NET_COUNTER_EVENTS = 0, SPATE_NET_COUNTER_LEVEL = 1 };
+
+struct spate_net_counter {
+    const char *name;
+    uint64_t value;
+    enum spate_net_counter_kind kind;
+    bool is_drop; /* Frames lost for the reason that its name says. */
+};
+
+enum spate_net_notice_level { SPATE_NET_NOTICE_INFO = 0, SPATE_NET_NOTICE_WARNING = 1 };
+
+struct spate_net_notice {
+    enum spate_net_notice_level level;
+    char text[232]; /* One line, without its end. */
 };
 
 struct spate_net;
@@ -95,6 +113,21 @@ struct spate_net_ops {
     /* Ends the current or the next wait. Thread: any. Cheap when nobody waits. */
     void (*wake)(struct spate_net *net);
 
+    /*
+     * The driver's own counters by name ("memif-10.77.0.2.drop.vlan", "mbufs_free"), beside those
+     * that all drivers have. False behind the last. A name's place does not change while the driver
+     * lives; more may be added behind. NULL: it has none. Memory: names live as long as the driver.
+     * Thread: any.
+     */
+    bool (*counter)(struct spate_net *net, uint32_t place, struct spate_net_counter *ret_counter);
+
+    /*
+     * Takes the oldest line that people should read (a link went down, an address is used twice);
+     * false: none. What finds no room because nobody takes is dropped. NULL: it has none. Thread:
+     * any, one at a time.
+     */
+    bool (*notice)(struct spate_net *net, struct spate_net_notice *ret_notice);
+
     /* Requires: no frame is lent. Accepts NULL. */
     void (*close)(struct spate_net *net);
 };
@@ -105,6 +138,18 @@ struct spate_net {
     uint32_t frame_bytes_max; /* The largest capacity that reserve will lend. */
     struct spate_net_stats stats;
 };
+
+/* The two functions that a driver may leave out. */
+static inline bool spate_net_counter(struct spate_net *net, uint32_t place,
+                                     struct spate_net_counter *ret_counter)
+{
+    return net->ops->counter != NULL && net->ops->counter(net, place, ret_counter);
+}
+
+static inline bool spate_net_notice(struct spate_net *net, struct spate_net_notice *ret_notice)
+{
+    return net->ops->notice != NULL && net->ops->notice(net, ret_notice);
+}
 
 /*
  * A decorator that proves the contract at run time: every frame returns exactly once, bursts and

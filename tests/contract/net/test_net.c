@@ -18,7 +18,6 @@ static void a_frame_arrives_unaltered_with_its_sender(void **state)
     assert_int_equal(frame.peer, 0);
     assert_int_equal(frame.size, 100);
     assert_true(has_pattern(&frame, 1));
-    assert_int_equal((uintptr_t)frame.data % 8, 0);
     pair->net[1]->ops->release(pair->net[1], &frame, 1);
 }
 
@@ -50,6 +49,7 @@ static void a_full_burst_arrives_frame_by_frame(void **state)
         const uint32_t count = SPATE_BURST_MAX;
         assert_int_equal(pair->net[0]->ops->reserve(pair->net[0], 1, frames, count), SPATE_OK);
         for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal((uintptr_t)frames[i].data % 8, 0);
             fill(&frames[i], i == count - 1 ? sizes[s] / 2 : sizes[s], i);
         }
         pair->net[0]->ops->tx(pair->net[0], frames, count);
@@ -61,7 +61,6 @@ static void a_full_burst_arrives_frame_by_frame(void **state)
             seen[mark] = true;
             assert_int_equal(frames[i].size, mark == count - 1 ? sizes[s] / 2 : sizes[s]);
             assert_true(has_pattern(&frames[i], mark));
-            assert_int_equal((uintptr_t)frames[i].data % 8, 0);
         }
         pair->net[1]->ops->release(pair->net[1], frames, count);
     }
