@@ -41,8 +41,8 @@ static spate_err open_link(struct spate *spate, const struct spate_options *opti
         .self = options->id,
         .session = session,
         .insecure_peers = (enum spate_insecure_peers)options->insecure_peers,
+        .net_is_local = spate_core_dpdk_is_local(options),
     };
-    struct spate_address listen_address = {0};
 
     if (options->member_count == 1 && options->insecure_peers == SPATE_INSECURE_REFUSED) {
         /* Nobody to talk to, so nothing to seal. */
@@ -51,22 +51,17 @@ static spate_err open_link(struct spate *spate, const struct spate_options *opti
     memcpy(link.cluster_id, options->cluster_id, sizeof link.cluster_id);
     for (uint32_t i = 0; i < options->member_count; i++) {
         if (options->members[i].id == options->id) {
-            listen_address = addresses[i];
             continue;
         }
         link.peers[link.peer_count].id = options->members[i].id;
         link.peers[link.peer_count].address = addresses[i];
         link.peer_count++;
     }
-    if (options->listen != NULL && spate_address_parse(options->listen, &listen_address)) {
-        return spate_explain(line, SPATE_ERR_INVALID,
-                             "listen: \"%s\" is no address; write it as 0.0.0.0:7209",
-                             options->listen);
-    }
-    spate_err err = spate_core_open_net(options, &listen_address, line, &link.net);
+    spate_err err = spate_core_open_net(options, addresses, line, &link.net);
     if (err != SPATE_OK) {
         return err;
     }
+    spate->net = link.net;
     err = spate_link_create(&link, ret_link);
     if (err != SPATE_OK) {
         return spate_explain(line, err, "the link to the members cannot be made: %s",
@@ -147,6 +142,39 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
     return err == SPATE_OK ? SPATE_OK : explain_node(options, err, line);
 }
 
+/* Everything but the node and its drivers. NULL: out of memory. */
+static struct spate *make_core(const struct spate_options *options)
+{
+    const bool is_dpdk = options->transport == SPATE_TRANSPORT_DPDK;
+    struct spate *spate = calloc(1, sizeof *spate);
+    char *device = strdup(is_dpdk ? options->dpdk.device : "");
+
+    if (spate == NULL || device == NULL) {
+        free(spate);
+        free(device);
+        return NULL;
+    }
+    spate->clock = spate_core_open_clock();
+    spate->device = device;
+    spate->poll = options->poll;
+    spate->is_insecure = options->member_count > 1;
+    spate->spin_ns = options->spin_ns;
+    spate->cpu = options->cpu;
+    spate->apply_is_threaded = options->apply_is_threaded;
+    spate->id = options->id;
+    spate->store_waker = (struct spate_node_waker){.waker = {.wake = wake_node}, .spate = spate};
+    spate->apply_waker.fd = -1;
+    return spate;
+}
+
+static void destroy_core(struct spate *spate)
+{
+    spate_eventfd_waker_close(&spate->apply_waker);
+    spate_core_close_clock(spate->clock);
+    free(spate->device);
+    free(spate);
+}
+
 spate_err spate_open(const struct spate_options *options, struct spate **ret_spate, char *message,
                      size_t message_bytes)
 {
@@ -162,18 +190,10 @@ spate_err spate_open(const struct spate_options *options, struct spate **ret_spa
     if (err != SPATE_OK) {
         return err;
     }
-    struct spate *spate = calloc(1, sizeof *spate);
+    struct spate *spate = make_core(&complete);
     if (spate == NULL) {
         return spate_explain(&line, SPATE_ERR_NO_MEMORY, "out of memory");
     }
-    spate->clock = spate_core_open_clock();
-    spate->poll = complete.poll;
-    spate->is_insecure = complete.member_count > 1;
-    spate->spin_ns = complete.spin_ns;
-    spate->cpu = complete.cpu;
-    spate->apply_is_threaded = complete.apply_is_threaded;
-    spate->id = complete.id;
-    spate->store_waker = (struct spate_node_waker){.waker = {.wake = wake_node}, .spate = spate};
     err = spate_eventfd_waker_open(&spate->apply_waker);
     if (err == SPATE_OK) {
         err = open_node(spate, &complete, addresses, &line);
@@ -181,9 +201,7 @@ spate_err spate_open(const struct spate_options *options, struct spate **ret_spa
         (void)spate_explain(&line, err, "no descriptor is free: raise ulimit -n");
     }
     if (err != SPATE_OK) {
-        spate_eventfd_waker_close(&spate->apply_waker);
-        spate_core_close_clock(spate->clock);
-        free(spate);
+        destroy_core(spate);
         return err;
     }
     *ret_spate = spate;
@@ -203,9 +221,7 @@ void spate_close(struct spate *spate)
     for (uint32_t i = 0; i < spate->port_count; i++) {
         spate_eventfd_waker_close(&spate->port_wakers[i]);
     }
-    spate_eventfd_waker_close(&spate->apply_waker);
-    spate_core_close_clock(spate->clock);
-    free(spate);
+    destroy_core(spate);
 }
 
 spate_err spate_poll(struct spate *spate, uint32_t *ret_work)

@@ -24,8 +24,10 @@ struct spate_node_waker {
 
 struct spate {
     struct spate_node *node;
+    struct spate_net *net; /* The link's; for its counters and notices. */
     struct spate_clock *clock;
-    enum spate_poll_mode poll;
+    enum spate_poll_mode poll; /* Never AUTO. */
+    char *device;              /* What DPDK drives; "" on sockets. */
     bool is_insecure;
     bool is_polled; /* By spate_poll(); then it cannot be started any more. */
     uint64_t spin_ns;
@@ -56,14 +58,34 @@ struct spate_message_line {
 spate_err spate_explain(const struct spate_message_line *line, spate_err err, const char *format,
                         ...) __attribute__((format(printf, 3, 4)));
 
-/* options.c: checks what can be checked without touching anything, and fills in the defaults. */
+/*
+ * options.c: checks what can be checked without touching anything, and fills in the defaults:
+ * afterwards transport and poll are decided.
+ */
 spate_err spate_options_complete(struct spate_options *options,
                                  struct spate_address addresses[SPATE_MEMBERS_MAX],
                                  const struct spate_message_line *line);
 
+/* dpdk.c: what is particular to this transport. */
+struct spate_net_dpdk_options;
+struct spate_net_dpdk_module;
+
+/* Checks device, addresses and numbers, and translates them. Strings stay the caller's. */
+spate_err spate_core_dpdk_options(const struct spate_options *options,
+                                  const struct spate_address addresses[],
+                                  const struct spate_message_line *line,
+                                  struct spate_net_dpdk_options *ret_dpdk);
+
+/* Shared memory reaches processes of this machine only. */
+bool spate_core_dpdk_is_local(const struct spate_options *options);
+
+/* module.c, or module_disabled.c in a build with -Ddpdk=disabled. Loaded once, never unloaded. */
+spate_err spate_core_load_dpdk(const struct spate_message_line *line,
+                               const struct spate_net_dpdk_module **ret_module);
+
 /* drivers.c: which drivers a core runs on. On failure nothing is left open. */
 spate_err spate_core_open_net(const struct spate_options *options,
-                              const struct spate_address *listen_address,
+                              const struct spate_address addresses[],
                               const struct spate_message_line *line, struct spate_net **ret_net);
 spate_err spate_core_open_store(struct spate *spate, const struct spate_options *options,
                                 const struct spate_message_line *line,

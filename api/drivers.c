@@ -2,6 +2,7 @@
 #include "core_internal.h"
 
 #include "clock/monotonic.h"
+#include "net/dpdk/dpdk.h"
 #include "net/socket/socket.h"
 #include "store/lmdb/lmdb.h"
 #include "store/mem/mem.h"
@@ -47,21 +48,48 @@ static spate_err explain_socket(const struct spate_message_line *line, spate_err
     return spate_explain(line, err, "%s/udp cannot be opened: %s", text, spate_err_text(err));
 }
 
-spate_err spate_core_open_net(const struct spate_options *options,
-                              const struct spate_address *listen_address,
-                              const struct spate_message_line *line, struct spate_net **ret_net)
+static spate_err open_socket(const struct spate_options *options,
+                             const struct spate_address addresses[],
+                             const struct spate_message_line *line, struct spate_net **ret_net)
 {
-    const struct spate_net_socket_options socket = {
-        .bind = *listen_address,
-        .frame_bytes_max = options->frame_bytes_max,
-    };
+    struct spate_net_socket_options socket = {.frame_bytes_max = options->frame_bytes_max};
 
-    if (options->transport == SPATE_TRANSPORT_DPDK) {
-        return spate_explain(line, SPATE_ERR_UNSUPPORTED,
-                             "this build has no DPDK driver: use transport = socket or auto");
+    for (uint32_t i = 0; i < options->member_count; i++) {
+        if (options->members[i].id == options->id) {
+            socket.bind = addresses[i];
+        }
+    }
+    if (options->listen != NULL && spate_address_parse(options->listen, &socket.bind)) {
+        return spate_explain(line, SPATE_ERR_INVALID,
+                             "listen: \"%s\" is no address; write it as 0.0.0.0:7209",
+                             options->listen);
     }
     const spate_err err = spate_net_socket_create(&socket, ret_net);
-    return err == SPATE_OK ? SPATE_OK : explain_socket(line, err, listen_address);
+    return err == SPATE_OK ? SPATE_OK : explain_socket(line, err, &socket.bind);
+}
+
+/* The driver explains what goes wrong: it alone knows. */
+static spate_err open_dpdk(const struct spate_options *options,
+                           const struct spate_address addresses[],
+                           const struct spate_message_line *line, struct spate_net **ret_net)
+{
+    const struct spate_net_dpdk_module *module = NULL;
+    struct spate_net_dpdk_options dpdk;
+    spate_err err = spate_core_dpdk_options(options, addresses, line, &dpdk);
+
+    if (err == SPATE_OK) {
+        err = spate_core_load_dpdk(line, &module);
+    }
+    return err == SPATE_OK ? module->create(&dpdk, ret_net, line->text, line->bytes) : err;
+}
+
+spate_err spate_core_open_net(const struct spate_options *options,
+                              const struct spate_address addresses[],
+                              const struct spate_message_line *line, struct spate_net **ret_net)
+{
+    return options->transport == SPATE_TRANSPORT_DPDK
+               ? open_dpdk(options, addresses, line, ret_net)
+               : open_socket(options, addresses, line, ret_net);
 }
 
 static spate_err open_disk(struct spate *spate, const struct spate_options *options,

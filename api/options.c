@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "net/net.h"
+#include "net/dpdk/dpdk.h"
 
 #define MS 1000000ull
 
@@ -78,18 +78,45 @@ static spate_err check_security(const struct spate_options *options,
     if (options->insecure_peers == SPATE_INSECURE_REFUSED && options->member_count > 1) {
         return spate_explain(line, SPATE_ERR_PERMISSION,
                              "frames are not sealed yet: allow it with insecure_peers = local "
-                             "(loopback) or any");
+                             "(loopback, memif) or any");
     }
     for (uint32_t i = 0; i < options->member_count; i++) {
-        if (options->insecure_peers == SPATE_INSECURE_LOCAL &&
+        if (options->insecure_peers == SPATE_INSECURE_LOCAL && !spate_core_dpdk_is_local(options) &&
             !spate_address_is_loopback(&addresses[i])) {
             return spate_explain(line, SPATE_ERR_PERMISSION,
-                                 "member %u at %s is not on loopback: use loopback addresses, or "
-                                 "insecure_peers = any on a network that you trust",
+                                 "member %u at %s is not on loopback: use loopback addresses or "
+                                 "memif, or insecure_peers = any on a network that you trust",
                                  options->members[i].id, options->members[i].address);
         }
     }
     return SPATE_OK;
+}
+
+static bool is_set(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* Sockets or DPDK is decided here, before anything of DPDK is loaded. */
+static spate_err decide_transport(struct spate_options *options,
+                                  const struct spate_address addresses[],
+                                  const struct spate_message_line *line)
+{
+    const struct spate_dpdk_options *dpdk = &options->dpdk;
+    struct spate_net_dpdk_options unused;
+
+    if (options->transport == SPATE_TRANSPORT_AUTO) {
+        if (!is_set(dpdk->device) &&
+            (is_set(dpdk->address) || is_set(dpdk->gateway) || dpdk->vlan != 0 || dpdk->mtu != 0)) {
+            return spate_explain(line, SPATE_ERR_INVALID,
+                                 "dpdk: there is an address, gateway, vlan or mtu but no device: "
+                                 "name one, or choose transport = socket");
+        }
+        options->transport = is_set(dpdk->device) ? SPATE_TRANSPORT_DPDK : SPATE_TRANSPORT_SOCKET;
+    }
+    return options->transport == SPATE_TRANSPORT_DPDK
+               ? spate_core_dpdk_options(options, addresses, line, &unused)
+               : SPATE_OK;
 }
 
 static spate_err check_rest(const struct spate_options *options,
@@ -103,8 +130,10 @@ static spate_err check_rest(const struct spate_options *options,
         return spate_explain(line, SPATE_ERR_INVALID,
                              "durability disk needs a directory: name one, or choose memory");
     }
-    if (options->frame_bytes_max < SPATE_FRAME_BYTES_MIN ||
-        options->frame_bytes_max > SPATE_FRAME_BYTES_MAX) {
+    const bool is_device_decided =
+        options->transport == SPATE_TRANSPORT_DPDK && options->frame_bytes_max == 0;
+    if (!is_device_decided && (options->frame_bytes_max < SPATE_FRAME_BYTES_MIN ||
+                               options->frame_bytes_max > SPATE_FRAME_BYTES_MAX)) {
         return spate_explain(line, SPATE_ERR_INVALID,
                              "frame_bytes_max: %u to %u, 0 for the default", SPATE_FRAME_BYTES_MIN,
                              SPATE_FRAME_BYTES_MAX);
@@ -122,16 +151,28 @@ static spate_err check_rest(const struct spate_options *options,
     return SPATE_OK;
 }
 
-static void set_defaults(struct spate_options *options, const struct spate_address addresses[])
+static void set_transport_defaults(struct spate_options *options,
+                                   const struct spate_address addresses[])
 {
+    const bool is_dpdk = options->transport == SPATE_TRANSPORT_DPDK;
     bool is_all_loopback = true;
 
     for (uint32_t i = 0; i < options->member_count; i++) {
         is_all_loopback &= spate_address_is_loopback(&addresses[i]);
     }
-    if (options->frame_bytes_max == 0) {
+    /* On DPDK it stays 0: the device's MTU decides. */
+    if (options->frame_bytes_max == 0 && !is_dpdk) {
         options->frame_bytes_max = is_all_loopback ? FRAME_BYTES_LOOPBACK : SPATE_FRAME_BYTES_MIN;
     }
+    /* A processor that nobody else uses may as well poll: that is what DPDK is for. */
+    if (options->poll == SPATE_POLL_AUTO) {
+        options->poll = is_dpdk && options->cpu > 0 ? SPATE_POLL_BUSY : SPATE_POLL_ADAPTIVE;
+    }
+}
+
+static void set_defaults(struct spate_options *options, const struct spate_address addresses[])
+{
+    set_transport_defaults(options, addresses);
     if (options->log_budget_bytes == 0) {
         options->log_budget_bytes = LOG_BUDGET_DEFAULT;
     }
@@ -158,6 +199,9 @@ spate_err spate_options_complete(struct spate_options *options,
 {
     spate_err err = check_members(options, addresses, line);
 
+    if (err == SPATE_OK) {
+        err = decide_transport(options, addresses, line);
+    }
     if (err == SPATE_OK) {
         err = check_security(options, addresses, line);
     }

@@ -70,6 +70,8 @@ void spate_get_status(const struct spate *spate, struct spate_status *ret_status
     ret_status->turns_idle = node.turns_idle;
     ret_status->durability = node.durability;
     ret_status->is_insecure = spate->is_insecure;
+    ret_status->device = spate->device;
+    ret_status->poll = spate->poll;
     ret_status->peer_count = node.raft.peer_count;
     for (uint32_t i = 0; i < node.raft.peer_count; i++) {
         fill_peer(link, &node.raft.peers[i], &ret_status->peers[i]);
@@ -87,5 +89,34 @@ bool spate_get_drop(const struct spate *spate, uint32_t reason, const char **ret
     }
     *ret_name = spate_link_drop_text((enum spate_link_drop)reason);
     *ret_count = spate_link_dropped(link, (enum spate_link_drop)reason);
+    return true;
+}
+
+bool spate_get_counter(const struct spate *spate, uint32_t place, struct spate_counter *ret_counter)
+{
+    struct spate_net_counter counter;
+
+    if (!spate_net_counter(spate->net, place, &counter)) {
+        return false;
+    }
+    *ret_counter = (struct spate_counter){
+        .name = counter.name,
+        .value = counter.value,
+        .is_level = counter.kind == SPATE_NET_COUNTER_LEVEL,
+        .is_drop = counter.is_drop,
+    };
+    return true;
+}
+
+bool spate_next_notice(struct spate *spate, struct spate_notice *ret_notice)
+{
+    struct spate_net_notice notice;
+
+    if (!spate_net_notice(spate->net, &notice)) {
+        return false;
+    }
+    _Static_assert(sizeof ret_notice->text == sizeof notice.text, "a line fits");
+    ret_notice->is_warning = notice.level == SPATE_NET_NOTICE_WARNING;
+    memcpy(ret_notice->text, notice.text, sizeof notice.text);
     return true;
 }

@@ -107,7 +107,7 @@ static bool read_cpu(struct core *core)
 static bool read_words(struct core *core)
 {
     static const char *const transports[] = {"auto", "socket", "dpdk", NULL};
-    static const char *const polls[] = {"adaptive", "busy", NULL};
+    static const char *const polls[] = {"auto", "busy", "adaptive", NULL};
     static const char *const insecure[] = {"refused", "local", "any", NULL};
     static const char *const durabilities[] = {"disk", "memory", NULL};
     static const char *const applies[] = {"inline", "thread", NULL};
@@ -158,6 +158,32 @@ static bool read_sizes_and_times(struct core *core)
     }
     o->frame_bytes_max = (uint32_t)frame_bytes;
     return is_good;
+}
+
+/* Texts stay in the settings; the library refuses what does not fit together. */
+static bool read_dpdk(struct core *core)
+{
+    const struct settings *s = &core->settings;
+    uint64_t vlan = 0;
+    uint64_t mtu = 0;
+    uint64_t memory_mib = 0;
+
+    if (!settings_number(s, SETTING_DPDK_VLAN, 0, 4094, &vlan, core->message, MESSAGE_BYTES) ||
+        !settings_number(s, SETTING_DPDK_MTU, 0, 9000, &mtu, core->message, MESSAGE_BYTES) ||
+        !settings_number(s, SETTING_DPDK_MEMORY, 0, 1u << 20, &memory_mib, core->message,
+                         MESSAGE_BYTES)) {
+        return false;
+    }
+    core->options.dpdk = (struct spate_dpdk_options){
+        .device = s->text[SETTING_DPDK_DEVICE],
+        .address = s->text[SETTING_DPDK_ADDRESS],
+        .gateway = s->text[SETTING_DPDK_GATEWAY],
+        .vlan = (uint16_t)vlan,
+        .mtu = (uint16_t)mtu,
+        .memory_mib = (uint32_t)memory_mib,
+        .eal_extra = s->text[SETTING_DPDK_EAL_EXTRA],
+    };
+    return true;
 }
 
 /* Before anything is opened, so that a refused core writes nothing. */
@@ -215,7 +241,7 @@ static bool read_settings(struct core *core, int argument_count, char **argument
         !settings_uuid(&core->settings, SETTING_CLUSTER_ID, core->options.cluster_id, core->message,
                        MESSAGE_BYTES) ||
         !read_members(core) || !read_words(core) || !read_sizes_and_times(core) ||
-        !read_cpu(core) || !check_front_end(core)) {
+        !read_cpu(core) || !read_dpdk(core) || !check_front_end(core)) {
         return false;
     }
     core->options.id = (spate_node_id)id;
@@ -320,6 +346,16 @@ static void report_change(const struct spate_status *before, const struct spate_
     }
 }
 
+/* What the transport wants people to read: EAL's arguments, links, addresses used twice. */
+static void report_notices(struct core *core)
+{
+    struct spate_notice notice;
+
+    while (spate_next_notice(core->spate, &notice)) {
+        log_line(notice.is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s", notice.text);
+    }
+}
+
 /* Waits for a signal, watching the core meanwhile. Returns why it ended. */
 static spate_err watch(struct core *core, const sigset_t *signals)
 {
@@ -328,6 +364,7 @@ static spate_err watch(struct core *core, const sigset_t *signals)
     const struct timespec interval = {.tv_nsec = WATCH_INTERVAL_MS * 1000000L};
 
     for (;;) {
+        report_notices(core);
         const int number = sigtimedwait(signals, NULL, &interval);
         if (number > 0) {
             log_line(LOG_LEVEL_INFO, "stopping: %s", strsignal(number));
@@ -389,7 +426,10 @@ int verb_core(int argument_count, char **arguments)
             log_line(LOG_LEVEL_WARNING, "frames between cores are not sealed and may leave this "
                                         "machine (insecure-peers any): for measuring only");
         }
-        log_line(LOG_LEVEL_INFO, "core %u up, API on %s", core->options.id,
+        struct spate_status status;
+        spate_get_status(core->spate, &status);
+        log_line(LOG_LEVEL_INFO, "core %u up on %s%s%s, API on %s", core->options.id,
+                 status.transport, status.device[0] != '\0' ? " " : "", status.device,
                  core->settings.text[SETTING_API_LISTEN]);
         err = watch(core, &signals);
         if (err != SPATE_OK) {

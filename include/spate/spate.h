@@ -18,23 +18,24 @@
 extern "C" {
 #endif
 
-/* What carries frames between cores. */
+/* What carries frames between cores. Decided before anything is started; there is no way back. */
 enum spate_transport {
-    SPATE_TRANSPORT_AUTO = 0, /* DPDK when a device is configured and starts, else sockets. */
+    SPATE_TRANSPORT_AUTO = 0, /* DPDK when dpdk.device is set, else sockets. */
     SPATE_TRANSPORT_SOCKET = 1,
     SPATE_TRANSPORT_DPDK = 2,
 };
 
 /* What a core's poll loop does when it finds nothing. */
 enum spate_poll_mode {
-    SPATE_POLL_ADAPTIVE = 0, /* Spin for a while, then block. Near zero CPU when idle. */
+    SPATE_POLL_AUTO = 0,     /* Busy on DPDK with a cpu of its own, else adaptive. */
     SPATE_POLL_BUSY = 1,     /* Spin, yielding when idle. Lowest latency. */
+    SPATE_POLL_ADAPTIVE = 2, /* Spin for a while, then block. Near zero CPU when idle. */
 };
 
 /* Where unsealed frames may go. */
 enum spate_insecure {
     SPATE_INSECURE_REFUSED = 0,
-    SPATE_INSECURE_LOCAL = 1, /* Unsealed frames over loopback and shared memory only. */
+    SPATE_INSECURE_LOCAL = 1, /* Unsealed frames over loopback and shared memory (memif) only. */
     SPATE_INSECURE_ANY = 2,   /* Unsealed frames to any address: for measuring. */
 };
 
@@ -44,6 +45,28 @@ struct spate_member_options {
     const char *address; /* "127.0.0.1:7209", "[::1]:7209": numeric, UDP. */
 };
 
+/*
+ * The device that DPDK drives, and the core's own address on it: an IPv4 address that the kernel
+ * does not have, since the core answers for it itself. Zero means the default everywhere.
+ */
+struct spate_dpdk_options {
+    /*
+     * "memif:/run/spate"     shared memory between processes of one machine; sockets in that folder
+     * "af_packet:eth1"       a kernel interface, through AF_PACKET
+     * "af_xdp:eth1"          a kernel interface, through AF_XDP
+     * "tap:spate0"           a new kernel interface with that name
+     * "pci:0000:03:00.0"     a network card, bound to vfio-pci or to a bifurcated driver
+     * "vdev:net_ring0,..."   anything else that EAL can make
+     */
+    const char *device;
+    const char *address;   /* With its prefix: "10.77.0.1/24". NULL: the member's own, /24. */
+    const char *gateway;   /* For members off the subnet: "10.77.0.254". NULL: none. */
+    uint16_t vlan;         /* 802.1Q tag, 1 to 4094; 0: untagged. */
+    uint16_t mtu;          /* Largest IPv4 packet, 1500 to 9000; 0: the device's own, memif 9000. */
+    uint32_t memory_mib;   /* Without hugepages: DPDK's memory. 0: what the device needs. */
+    const char *eal_extra; /* Further arguments of EAL, separated by blanks. NULL: none. */
+};
+
 /* Zero means the default everywhere, so that a designated initializer shows what differs. */
 struct spate_options {
     spate_node_id id;                           /* This core: one of the members. */
@@ -51,22 +74,24 @@ struct spate_options {
     uint32_t member_count;                      /* Odd. */
     uint8_t cluster_id[16];                     /* The same on all members. */
 
-    const char *listen; /* Where to bind; NULL: the member's own address. */
+    const char *listen; /* Sockets: where to bind; NULL: the member's own address. */
     enum spate_transport transport;
+    struct spate_dpdk_options dpdk; /* Strings are copied. */
     enum spate_poll_mode poll;
     enum spate_insecure insecure_peers;
     enum spate_durability durability;
     const char *directory; /* For durability disk; made when absent. */
 
-    uint32_t frame_bytes_max;         /* UDP payload; 0: 1472, or 60000 when all is loopback. */
-    uint64_t log_budget_bytes;        /* 0: 256 MiB */
+    uint32_t frame_bytes_max;  /* UDP payload; 0: 1472, or 60000 when all is loopback; on DPDK what
+                                  the MTU allows, at most 8064. */
+    uint64_t log_budget_bytes; /* 0: 256 MiB */
     uint64_t election_timeout_ns_min; /* 0: 300 ms */
     uint64_t election_timeout_ns_max; /* 0: 600 ms */
     uint64_t heartbeat_ns;            /* 0: 50 ms */
     uint64_t spin_ns;                 /* Adaptive: how long to spin before blocking. 0: 50 us */
     uint64_t store_bytes_max;         /* Size of the LMDB map. 0: 1 TiB, sparse. */
-    int cpu;                          /* Pin the node's thread; 0: no; n: CPU n-1. */
-    bool apply_is_threaded;           /* Apply on a thread of its own, not on the node's. */
+    int cpu; /* Pin the node's thread; 0: no; n: CPU n-1. Polled cores: where that thread runs. */
+    bool apply_is_threaded; /* Apply on a thread of its own, not on the node's. */
 
     struct spate_fsm *fsm; /* Outlives the core. */
 };
@@ -77,9 +102,10 @@ struct spate;
  * Opens a core: binds its address, opens or founds its store, recovers. Nothing runs yet.
  *
  * Memory: options are copied; the fsm is borrowed. The caller closes the core.
- * Errors: INVALID, IN_USE (address, directory), MISMATCH (data of another node or cluster),
- *         PERMISSION (insecure_peers), CORRUPT, IO, NO_MEMORY, UNSUPPORTED. `message`, if not NULL,
- *         gets one line for people that names the remedy.
+ * Errors: INVALID, IN_USE (address, device, directory), MISMATCH (data of another node or cluster),
+ *         PERMISSION (insecure_peers, device), CORRUPT, IO, NO_MEMORY, UNSUPPORTED (the DPDK driver
+ *         is missing or of another version). `message`, if not NULL, gets one line for people that
+ *         names the remedy; 512 bytes hold every one.
  */
 SPATE_API spate_err spate_open(const struct spate_options *options, struct spate **ret_spate,
                                char *message, size_t message_bytes) SPATE_MUST_CHECK;
@@ -161,8 +187,10 @@ struct spate_status {
     uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
     uint64_t turns, turns_idle;
     enum spate_durability durability;
-    const char *transport; /* Static: "socket", "dpdk". */
-    bool is_insecure;      /* Frames are not sealed. */
+    const char *transport;     /* Static: "socket", "dpdk". */
+    const char *device;        /* "memif:/run/spate"; "" on sockets. Lives as long as the core. */
+    enum spate_poll_mode poll; /* What was decided: never AUTO. */
+    bool is_insecure;          /* Frames are not sealed. */
     uint32_t peer_count;
     struct spate_peer_status peers[SPATE_MEMBERS_MAX];
 };
@@ -173,6 +201,33 @@ SPATE_API void spate_get_status(const struct spate *spate, struct spate_status *
 /* Frames dropped by reason: name and count; false behind the last. Thread: any. */
 SPATE_API bool spate_get_drop(const struct spate *spate, uint32_t reason, const char **ret_name,
                               uint64_t *ret_count);
+
+/* What the transport counts besides: segmented sends, free buffers, drops of a device. */
+struct spate_counter {
+    const char *name; /* "mbufs_free", "memif-10.77.0.2.drop.vlan"; lives as long as the core. */
+    uint64_t value;
+    bool is_level; /* It moves both ways; otherwise it only grows. */
+    bool is_drop;  /* Frames lost for the reason that its name says. */
+};
+
+/*
+ * The counter at `place`, from 0; false behind the last. A counter keeps its place; more may be
+ * added behind. Thread: any.
+ */
+SPATE_API bool spate_get_counter(const struct spate *spate, uint32_t place,
+                                 struct spate_counter *ret_counter);
+
+/* Something that the transport wants people to read: a link went down, an address is used twice. */
+struct spate_notice {
+    bool is_warning;
+    char text[232]; /* One line, without its end. */
+};
+
+/*
+ * Takes the oldest notice; false: there is none. Those that nobody takes are dropped when there are
+ * many. Thread: any, one at a time.
+ */
+SPATE_API bool spate_next_notice(struct spate *spate, struct spate_notice *ret_notice);
 
 /* "0.1.0" */
 SPATE_API const char *spate_version(void);

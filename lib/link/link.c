@@ -3,13 +3,14 @@
 
 #include "link_internal.h"
 
-static bool is_allowed(enum spate_insecure_peers permission, const struct spate_address *address)
+static bool is_allowed(const struct spate_link_options *options,
+                       const struct spate_address *address)
 {
-    switch (permission) {
+    switch (options->insecure_peers) {
     case SPATE_INSECURE_PEERS_ANY:
         return true;
     case SPATE_INSECURE_PEERS_LOCAL:
-        return address->family == 0 || spate_address_is_loopback(address);
+        return options->net_is_local || address->family == 0 || spate_address_is_loopback(address);
     case SPATE_INSECURE_PEERS_REFUSED:
         break;
     }
@@ -34,8 +35,7 @@ static spate_err check_options(const struct spate_link_options *options)
         return SPATE_ERR_PERMISSION;
     }
     for (uint32_t i = 0; i < options->peer_count; i++) {
-        if (options->peers[i].id != 0 &&
-            !is_allowed(options->insecure_peers, &options->peers[i].address)) {
+        if (options->peers[i].id != 0 && !is_allowed(options, &options->peers[i].address)) {
             return SPATE_ERR_PERMISSION;
         }
     }

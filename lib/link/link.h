@@ -47,6 +47,7 @@ struct spate_link_options {
     spate_node_id self;
     uint64_t session; /* Drawn at each process start; not 0. */
     enum spate_insecure_peers insecure_peers;
+    bool net_is_local; /* `net` reaches this machine alone, whatever its addresses look like. */
     uint32_t peer_count;
     struct spate_link_peer_options peers[SPATE_PEERS_MAX];
 };

@@ -49,6 +49,13 @@ def wrong_flags_and_values_are_named_with_what_would_do():
                 ("--poll", "fast"): ["poll", "fast", "adaptive", "busy"],
                 ("--durability", "tape"): ["durability", "disk", "memory"],
                 ("--transport", "pigeon"): ["transport", "socket"],
+                ("--transport", "dpdk"): ["dpdk.device", "memif:DIRECTORY", "pci:0000:03:00.0"],
+                ("--dpdk.device", "eth0"): ["dpdk.device", "eth0", "af_packet:INTERFACE"],
+                ("--dpdk.device", "memif:/nonexistent"): ["127.0.0.1", "10.77.0.1"],
+                ("--dpdk.address", "10.77.0.1/24"): ["dpdk", "no device"],
+                ("--dpdk.vlan", "4095"): ["dpdk.vlan", "4095", "4094"],
+                ("--dpdk.mtu", "9001"): ["dpdk.mtu", "9000"],
+                ("--dpdk.memory", "64M"): ["dpdk.memory", "whole number"],
                 ("--insecure-peers", "maybe"): ["insecure-peers", "local"],
                 ("--state-machine", "x"): ["state-machine", "kv"],
                 ("--apply", "x"): ["apply", "inline"],
@@ -126,7 +133,6 @@ def unsealed_frames_and_plain_http_stay_on_this_machine():
                cluster.members().replace("2@127.0.0.1", "2@10.0.0.1"))
         expect(USAGE, ["api.listen", "loopback"], *good, "--api.listen",
                f"0.0.0.0:{cluster.api[1]}")
-        expect(USAGE, ["DPDK", "socket"], *good, "--transport", "dpdk")
         assert digest(cluster.folder) == {}
 
 

@@ -43,6 +43,30 @@ static void release(struct spate_net *net, struct spate_frame frames[], uint32_t
     }
 }
 
+/* The order is a promise: places do not change. */
+static bool counter(struct spate_net *net, uint32_t place, struct spate_net_counter *ret_counter)
+{
+    const struct spate_net_socket_counters *counters = &socket_of(net)->counters;
+    const struct {
+        const char *name;
+        const _Atomic uint64_t *value;
+    } all[] = {
+        {"tx_segmented", &counters->tx_segmented},
+        {"tx_fallbacks", &counters->tx_fallbacks},
+        {"rx_coalesced", &counters->rx_coalesced},
+        {"errors_swallowed", &counters->errors_swallowed},
+    };
+
+    if (place >= SPATE_ARRAY_COUNT(all)) {
+        return false;
+    }
+    *ret_counter = (struct spate_net_counter){
+        .name = all[place].name,
+        .value = atomic_load_explicit(all[place].value, memory_order_relaxed),
+    };
+    return true;
+}
+
 static void destroy(struct socket_net *socket)
 {
     if (socket->fd >= 0) {
@@ -83,6 +107,7 @@ static const struct spate_net_ops socket_ops = {
     .set_peer = spate_socket_set_peer,
     .wait = spate_socket_wait,
     .wake = spate_socket_wake,
+    .counter = counter,
     .close = close_net,
 };
 

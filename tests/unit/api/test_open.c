@@ -76,9 +76,6 @@ static void the_rest_is_checked_before_anything_is_touched(void **state)
     options = right_options(3);
     options.listen = "everywhere";
     refused(&options, SPATE_ERR_INVALID, "0.0.0.0:7209");
-    options = right_options(3);
-    options.transport = SPATE_TRANSPORT_DPDK;
-    refused(&options, SPATE_ERR_UNSUPPORTED, "socket");
 }
 
 static void an_address_serves_one_core_of_this_machine(void **state)
