@@ -45,9 +45,9 @@ struct spate_mac {
     X(IP_CHECKSUM, "ip_checksum")                                                             \
     X(IP_FRAGMENT, "ip_fragment") /* Fragments are never put together here. */                \
     X(NOT_OUR_ADDRESS, "not_our_address")                                                     \
-    X(PROTOCOL, "protocol") /* Neither UDP nor ICMP echo. */                                  \
-    X(ICMP, "icmp")         /* Malformed, other than echo, or too many a second. */           \
-    X(UDP_LENGTH, "udp_length")                                                               \
+    X(PROTOCOL, "protocol")     /* Neither UDP nor ICMP echo. */                              \
+    X(ICMP, "icmp")             /* Malformed, other than echo, or too many a second. */       \
+    X(UDP_LENGTH, "udp_length") /* Malformed, or without a payload. */                        \
     X(UDP_CHECKSUM, "udp_checksum")                                                           \
     X(UDP_CHECKSUM_ABSENT, "udp_checksum_absent")                                             \
     X(UDP_PORT, "udp_port")     /* Not our service. */                                        \
@@ -65,13 +65,13 @@ const char *spate_stack_drop_text(enum spate_stack_drop drop);
 
 struct spate_stack_options {
     struct spate_mac mac;
-    uint32_t address; /* IPv4, host order, as all addresses here. */
-    uint8_t prefix_bits;
-    uint32_t gateway; /* On the subnet; 0: none, and only the subnet can be reached. */
-    uint16_t port;    /* Of the UDP service, ours and the source of what we send. */
-    uint16_t vlan;    /* 1 to 4094; 0: untagged. */
-    uint16_t mtu;     /* Largest IPv4 packet. */
-    uint64_t seed;    /* For what should differ between hosts (when to probe). */
+    uint32_t address;    /* IPv4, host order, as all addresses here. */
+    uint8_t prefix_bits; /* 1 to 31. */
+    uint32_t gateway;    /* On the subnet; 0: none, and only the subnet can be reached. */
+    uint16_t port;       /* Of the UDP service, ours and the source of what we send. */
+    uint16_t vlan;       /* 1 to 4094; 0: untagged. */
+    uint16_t mtu;        /* Largest IPv4 packet. */
+    uint64_t seed;       /* For what should differ between hosts (when to probe). */
 
     /*
      * The port fills in the checksums of what we send: then the IPv4 checksum is left zero and the
@@ -96,15 +96,16 @@ uint32_t spate_stack_header_bytes(const struct spate_stack *stack);
 #define SPATE_STACK_UDP_CHECKSUM_GOOD 2u
 
 enum spate_stack_verdict {
-    SPATE_STACK_DROPPED = 0,   /* Counted. */
+    SPATE_STACK_DROPPED = 0,   /* Counted by reason. */
     SPATE_STACK_DELIVERED = 1, /* A datagram for our service. */
     SPATE_STACK_ANSWERED = 2,  /* The frame was turned into its answer: send its first `size` bytes.
                                   Checksums are complete. */
+    SPATE_STACK_TAKEN = 3,     /* An ARP packet that told us something: nothing is left to do. */
 };
 
 struct spate_stack_received {
     uint8_t *payload; /* DELIVERED: inside the frame. */
-    uint32_t size;    /* DELIVERED: of the payload. ANSWERED: of the frame. */
+    uint32_t size;    /* DELIVERED: of the payload, at least 1. ANSWERED: of the frame. */
     uint32_t address; /* DELIVERED: the sender. */
     uint16_t port;
 };
@@ -124,17 +125,23 @@ struct spate_stack_route {
     bool is_resolved; /* headers hold the next hop's MAC address. */
     uint8_t neighbor; /* Its place in the ARP cache. */
     uint32_t address;
-    uint32_t partial_sum; /* Of what does not change in the pseudo header and the UDP header. */
-    uint32_t generation;  /* Of the neighbor's entry when the headers were made. */
+    uint32_t partial_sum;    /* Of what does not change in the pseudo header and the UDP header. */
+    uint32_t ip_partial_sum; /* And in the IPv4 header. */
+    uint32_t generation;     /* Of the neighbor's entry when the headers were made. */
 };
 
 /*
- * Prepares the way to address:port and begins to resolve its next hop.
- * SPATE_ERR_INVALID: not an address that can be a host's (multicast, ours, the network's own).
- * SPATE_ERR_UNSUPPORTED: off the subnet, and there is no gateway. SPATE_ERR_BUSY: too many.
+ * Prepares the way to address:port, instead of what the route led to before, and begins to resolve
+ * its next hop. Requires: the route is zeroed or was set before. An error leaves it as it was.
+ * SPATE_ERR_INVALID: port 0, or not an address that can be a host's (multicast, ours, the
+ * network's own). SPATE_ERR_UNSUPPORTED: off the subnet, and there is no gateway.
+ * SPATE_ERR_BUSY: more than 32 next hops.
  */
 spate_err spate_stack_route_set(struct spate_stack *stack, spate_time_ns now,
-                                struct spate_stack_route *route, uint32_t address, uint16_t port);
+                                struct spate_stack_route *route, uint32_t address,
+                                uint16_t port) SPATE_MUST_CHECK;
+
+/* Forgets where it leads. A route that is not set stays so. */
 void spate_stack_route_clear(struct spate_stack *stack, struct spate_stack_route *route);
 
 /*
@@ -156,20 +163,28 @@ uint32_t spate_stack_poll(struct spate_stack *stack, spate_time_ns now,
 /* When spate_stack_poll() has something to do again. */
 spate_time_ns spate_stack_deadline(const struct spate_stack *stack);
 
-/* The link came up (again): announce ourselves and ask for every neighbor anew. */
+/*
+ * The link came up (again): probe for our address and announce it, ask for every neighbor anew.
+ * Nothing waits for that: what is sent meanwhile uses what is known. Before the first time nothing
+ * is said of our own accord but requests for the next hops of routes.
+ */
 void spate_stack_link_up(struct spate_stack *stack, spate_time_ns now);
 
 /* Counters, written by the owner and readable from any thread. They only grow. */
 struct spate_stack_counters {
     _Atomic uint64_t drops[SPATE_STACK_DROP_COUNT];
-    _Atomic uint64_t arp_requests_sent, arp_replies_sent, arp_learned;
+    _Atomic uint64_t arp_requests_sent; /* Refreshes, probes and announcements too. */
+    _Atomic uint64_t arp_replies_sent;
+    _Atomic uint64_t arp_learned; /* A neighbor became known or has a new MAC address. */
+    _Atomic uint64_t arp_lost;    /* A neighbor no longer answers. */
     _Atomic uint64_t echo_replies;
     _Atomic uint64_t address_conflicts; /* Another station claimed our address. */
 };
 
 const struct spate_stack_counters *spate_stack_counters(const struct spate_stack *stack);
 
-/* The station that last claimed our address; meaningful while address_conflicts > 0. */
+/* The station that last claimed our address; meaningful while address_conflicts > 0. Thread: any.
+ */
 struct spate_mac spate_stack_conflicting_mac(const struct spate_stack *stack);
 
 #endif
