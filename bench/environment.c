@@ -46,9 +46,8 @@ static void read_field(const char *path, const char *key, char *text, size_t siz
     (void)fclose(file);
 }
 
-/* One string per entry of a directory of the kernel: its name, and the line in it. */
-static void write_directory(struct bench_json *json, const char *key, const char *path,
-                            const char *below)
+/* One string per file of a directory of the kernel: its name, and the line in it. */
+static void write_directory(struct bench_json *json, const char *key, const char *path)
 {
     bench_json_open(json, key, '{');
     DIR *directory = opendir(path);
@@ -57,7 +56,7 @@ static void write_directory(struct bench_json *json, const char *key, const char
             char file[1024];
             char text[200];
             if (e->d_name[0] != '.') {
-                (void)snprintf(file, sizeof file, "%s/%s%s", path, e->d_name, below);
+                (void)snprintf(file, sizeof file, "%s/%s", path, e->d_name);
                 read_line(file, text, sizeof text);
                 bench_json_string(json, e->d_name, text);
             }
@@ -65,6 +64,44 @@ static void write_directory(struct bench_json *json, const char *key, const char
         (void)closedir(directory);
     }
     bench_json_close(json, '}');
+}
+
+/* One network interface: who drives it ("none": virtual), how fast it says it is, its MTU. */
+static void write_interface(struct bench_json *json, const char *name)
+{
+    static const char *const files[] = {"speed", "mtu", "operstate"};
+    char path[1024];
+    char link[1024];
+    char text[200];
+
+    bench_json_open(json, name, '{');
+    (void)snprintf(path, sizeof path, "/sys/class/net/%s/device/driver", name);
+    const ssize_t bytes = readlink(path, link, sizeof link - 1);
+    link[bytes > 0 ? bytes : 0] = '\0';
+    const char *driver = strrchr(link, '/');
+    bench_json_string(json, "driver", driver != NULL ? driver + 1 : "none");
+    for (uint32_t f = 0; f < 3; f++) {
+        (void)snprintf(path, sizeof path, "/sys/class/net/%s/%s", name, files[f]);
+        read_line(path, text, sizeof text);
+        bench_json_string(json, files[f], text);
+    }
+    bench_json_close(json, '}');
+}
+
+static void write_network(struct bench_json *json)
+{
+    bench_json_open(json, "network", '{');
+    DIR *directory = opendir("/sys/class/net");
+    if (directory != NULL) {
+        for (struct dirent *e = readdir(directory); e != NULL; e = readdir(directory)) {
+            if (e->d_name[0] != '.') {
+                write_interface(json, e->d_name);
+            }
+        }
+        (void)closedir(directory);
+    }
+    bench_json_close(json, '}');
+    bench_json_string(json, "dpdk", BENCH_DPDK);
 }
 
 static void write_machine(struct bench_json *json)
@@ -91,8 +128,8 @@ static void write_machine(struct bench_json *json)
     bench_json_string(json, "kernel_command_line", text);
     read_line("/proc/loadavg", text, sizeof text);
     bench_json_string(json, "load", text);
-    write_directory(json, "mitigations", "/sys/devices/system/cpu/vulnerabilities", "");
-    write_directory(json, "network_mtu", "/sys/class/net", "/mtu");
+    write_directory(json, "mitigations", "/sys/devices/system/cpu/vulnerabilities");
+    write_network(json);
 }
 
 void bench_environment_write(char *const argv[], FILE *to)

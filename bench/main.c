@@ -35,7 +35,7 @@ static const char usage[] =
     "  --runs N [5]  --seconds S [2]  --warmup S [0.5]  --kills N [30]\n"
     "  --leader-cpu N [0]  --follower-cpu N [1]\n"
     "  --dir DIR [.]            where durable runs write\n"
-    "  --output DIR             results.json, results.csv, env.json, *.hgrm\n";
+    "  --output DIR             env.json, results.json, results.csv, *.hgrm, *.hlog\n";
 
 enum option_id {
     NODES = 1,

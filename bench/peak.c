@@ -8,6 +8,7 @@
 
 #include "bench/harness.h"
 #include "bench/limits/limits.h"
+#include "bench/report/recorder.h"
 #include "bench/statistics.h"
 
 #define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX)
@@ -24,7 +25,8 @@ struct variant {
     double bare_p50[BENCH_RUNS_MAX];
     double bare_p99[BENCH_RUNS_MAX];
     double bare_rate[BENCH_RUNS_MAX];
-    struct spate_histogram *latency; /* Of all runs. */
+    struct bench_recorder latency;
+    struct bench_recorder bare_latency;
 };
 
 static struct bench_row *add_row(struct harness *harness, const struct variant *variant,
@@ -38,6 +40,19 @@ static struct bench_row *add_row(struct harness *harness, const struct variant *
     return row;
 }
 
+/* Files of the cell, which its row of the median names. */
+static void name_histograms(const struct harness *harness, const struct variant *variant)
+{
+    struct bench_row *row = variant->p50;
+    const char *polling = variant->is_busy ? "busy" : "adaptive";
+    const char *durability = harness->is_durable ? "disk" : "memory";
+
+    (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%u", polling, durability,
+                   variant->in_flight);
+    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%u", polling,
+                   durability, variant->in_flight);
+}
+
 static bool set_up(struct harness *harness, struct variant *variant, bool is_busy,
                    uint32_t in_flight)
 {
@@ -47,7 +62,10 @@ static bool set_up(struct harness *harness, struct variant *variant, bool is_bus
     variant->rate = add_row(harness, variant, "committed", "entries/s");
     variant->cpu = add_row(harness, variant, "leader CPU per entry", "ns");
     variant->heap = add_row(harness, variant, "heap allocations", "count");
-    return spate_histogram_create(&variant->latency) == SPATE_OK;
+    name_histograms(harness, variant);
+    return bench_recorder_open(&variant->latency, harness->output, variant->p50->histogram) &&
+           bench_recorder_open(&variant->bare_latency, harness->output,
+                               variant->p50->limit_histogram);
 }
 
 static bool run_cluster(struct harness *harness, struct variant *variant,
@@ -82,7 +100,7 @@ static bool run_cluster(struct harness *harness, struct variant *variant,
     bench_row_run(variant->rate, result.per_s);
     bench_row_run(variant->cpu, (double)result.cpu_ns / (double)(result.counted + 1));
     bench_row_run(variant->heap, (double)result.heap);
-    spate_histogram_merge(variant->latency, latency);
+    bench_recorder_add(&variant->latency, latency, harness->seconds);
     return result.failed == 0;
 }
 
@@ -109,6 +127,7 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
     variant->bare_p50[run] = (double)spate_histogram_percentile(latency, 50);
     variant->bare_p99[run] = (double)spate_histogram_percentile(latency, 99);
     variant->bare_rate[run] = result.entries_per_s;
+    bench_recorder_add(&variant->bare_latency, latency, harness->seconds);
     return true;
 }
 
@@ -117,23 +136,6 @@ static void set_limits(struct variant *variant, uint32_t runs)
     variant->p50->limit = statistics_of(variant->bare_p50, runs).median;
     variant->p99->limit = statistics_of(variant->bare_p99, runs).median;
     variant->rate->limit = statistics_of(variant->bare_rate, runs).median;
-}
-
-static void save_histogram(const struct harness *harness, const struct variant *variant)
-{
-    char path[1024];
-
-    if (harness->output == NULL) {
-        return;
-    }
-    (void)snprintf(path, sizeof path, "%s/commit-%s-%s-%u.hgrm", harness->output,
-                   variant->is_busy ? "busy" : "adaptive", harness->is_durable ? "disk" : "memory",
-                   variant->in_flight);
-    FILE *file = fopen(path, "we");
-    if (file != NULL) {
-        bench_hgrm_write(variant->latency, 1000, file);
-        (void)fclose(file);
-    }
 }
 
 static bool run_all(struct harness *harness, struct variant variants[], uint32_t count,
@@ -181,13 +183,12 @@ bool harness_peak(struct harness *harness)
     struct spate_histogram *latency = NULL;
     uint32_t count = 0;
 
-    if (spate_histogram_create(&latency) != SPATE_OK || !set_up_all(harness, variants, &count)) {
-        return false;
-    }
-    const bool is_done = run_all(harness, variants, count, latency);
+    bool is_done = spate_histogram_create(&latency) == SPATE_OK &&
+                   set_up_all(harness, variants, &count) &&
+                   run_all(harness, variants, count, latency);
     for (uint32_t v = 0; v < count; v++) {
-        save_histogram(harness, &variants[v]);
-        spate_histogram_destroy(variants[v].latency);
+        is_done = bench_recorder_close(&variants[v].latency) && is_done;
+        is_done = bench_recorder_close(&variants[v].bare_latency) && is_done;
     }
     spate_histogram_destroy(latency);
     return is_done;

@@ -174,6 +174,12 @@ static void write_json_row(struct bench_json *json, const struct bench_row *row)
         bench_json_null(json, "limit");
         bench_json_null(json, "ratio");
     }
+    if (row->histogram[0] != '\0') {
+        bench_json_string(json, "histogram", row->histogram);
+    }
+    if (row->limit_histogram[0] != '\0') {
+        bench_json_string(json, "limit_histogram", row->limit_histogram);
+    }
     bench_json_open(json, "runs", '[');
     for (uint32_t r = 0; r < row->run_count; r++) {
         bench_json_number(json, NULL, row->runs[r]);

@@ -1,6 +1,7 @@
 /*
  * The results of a measurement: rows of (name, labels, runs), each with the limit it is compared
- * with. Written as results.json and results.csv; histograms as .hgrm files beside them.
+ * with. Written as results.json and results.csv; histograms as .hgrm and .hlog
+ * files beside them.
  */
 #ifndef SPATE_BENCH_REPORT_RESULTS_H
 #define SPATE_BENCH_REPORT_RESULTS_H
@@ -29,7 +30,9 @@ struct bench_row {
     struct bench_label labels[BENCH_LABELS_MAX];
     uint32_t run_count;
     double runs[BENCH_RUNS_MAX];
-    double limit; /* The figure of the limit in the same unit; 0: none. */
+    double limit;                         /* The figure of the limit in the same unit; 0: none. */
+    char histogram[2 * BENCH_TEXT_BYTES]; /* Stem of its .hgrm; empty: none. */
+    char limit_histogram[2 * BENCH_TEXT_BYTES]; /* That of its limit. */
 };
 
 struct bench_results {
@@ -65,5 +68,14 @@ bool bench_results_save(const struct bench_results *results, const char *directo
  * nanoseconds to microseconds).
  */
 void bench_hgrm_write(const struct spate_histogram *histogram, double scale, FILE *to);
+
+/*
+ * A log that HdrHistogram's tools read: its head, which says when it began (seconds since the
+ * epoch), and an interval, which began `start_s` after that. Values are nanoseconds. False: out of
+ * memory, or not written.
+ */
+void bench_hlog_begin(double began_s, FILE *to);
+bool bench_hlog_write(const struct spate_histogram *histogram, double start_s, double length_s,
+                      FILE *to);
 
 #endif

@@ -116,6 +116,35 @@ static void percentile_files_are_those_of_hdrhistogram(void **state)
     spate_histogram_destroy(histogram);
 }
 
+/* Begins with the cookie of compressed V2 in base64; all of it is read by hdr-histogram-js in
+ * tests/integration/histograms.py. The same again is the same text. */
+static void log_files_have_a_head_and_an_interval_a_line(void **state)
+{
+    (void)state;
+    struct spate_histogram *histogram = NULL;
+    FILE *to = open_text();
+
+    assert_int_equal(spate_histogram_create(&histogram), SPATE_OK);
+    spate_histogram_record(histogram, 1500, 2);
+    bench_hlog_begin(1441812279.474, to);
+    assert_true(bench_hlog_write(histogram, 0.127, 1.007, to));
+    assert_true(bench_hlog_write(histogram, 0.127, 1.007, to));
+    assert_int_equal(fclose(to), 0);
+    assert_non_null(strstr(text, "#[Histogram log format version 1.3]\n"
+                                 "#[StartTime: 1441812279.474 (seconds since epoch), "
+                                 "Wed Sep 09 15:24:39 UTC 2015]\n"
+                                 "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\","
+                                 "\"Interval_Compressed_Histogram\"\n"));
+    const char *first = strstr(text, "0.127,1.007,0.001500,HISTFAAA");
+    assert_non_null(first);
+    const size_t length = strcspn(first, "\n");
+    assert_int_equal(strlen(first), 2 * (length + 1));
+    assert_memory_equal(first, first + length + 1, length + 1);
+    assert_int_equal((length - strlen("0.127,1.007,0.001500,")) % 4, 0);
+    free(text);
+    spate_histogram_destroy(histogram);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +152,7 @@ int main(void)
         cmocka_unit_test(csv_quotes_and_leaves_out_what_never_ran),
         cmocka_unit_test(results_as_json_hold_every_run),
         cmocka_unit_test(percentile_files_are_those_of_hdrhistogram),
+        cmocka_unit_test(log_files_have_a_head_and_an_interval_a_line),
     };
     return cmocka_run_group_tests_name("bench/report", tests, NULL, NULL);
 }
