@@ -133,20 +133,30 @@ static inline void assert_dropped(struct spate_stack *stack, const uint8_t *fram
     assert_int_equal(drops_of(stack, reason), before_reason + 1);
 }
 
+/* An ARP packet to all or to us, as its fields say; returns what became of it. */
+static inline enum spate_stack_verdict receive_arp(struct spate_stack *stack, uint64_t now,
+                                                   struct ether_arp arp)
+{
+    uint8_t frame[64];
+
+    arp.target_mac = arp.target_mac != NULL ? arp.target_mac : all_mac;
+    arp.source_mac = arp.source_mac != NULL ? arp.source_mac : arp.sha;
+    arp.tha = arp.tha != NULL ? arp.tha : zero_mac;
+    arp.tag = ETHER_UNTAGGED;
+    return receive(stack, now, frame, ether_write_arp(frame, &arp));
+}
+
 /* An answer of `address`, which is at `mac`, to our request. */
 static inline enum spate_stack_verdict reply_from(struct spate_stack *stack, uint64_t now,
                                                   uint32_t address, const uint8_t *mac)
 {
-    uint8_t frame[64];
-    const uint32_t size = ether_write_arp(frame, &(struct ether_arp){.target_mac = our_mac,
-                                                                     .source_mac = mac,
-                                                                     .tag = ETHER_UNTAGGED,
-                                                                     .op = 2,
-                                                                     .sha = mac,
-                                                                     .tha = our_mac,
-                                                                     .spa = address,
-                                                                     .tpa = OUR_ADDRESS});
-    return receive(stack, now, frame, size);
+    return receive_arp(stack, now,
+                       (struct ether_arp){.target_mac = our_mac,
+                                          .op = 2,
+                                          .sha = mac,
+                                          .tha = our_mac,
+                                          .spa = address,
+                                          .tpa = OUR_ADDRESS});
 }
 
 /* Polls until nothing is due; returns how many frames there were and keeps the last in `frame`. */

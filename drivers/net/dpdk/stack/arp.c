@@ -70,6 +70,7 @@ bool spate_stack_learn(struct spate_stack *stack, spate_time_ns now, uint32_t ad
     neighbor->requests = 0;
     /* Not all at the same time. */
     neighbor->next_at = now + ARP_REFRESH_NS - spate_prng_below(&stack->prng, ARP_REFRESH_NS / 8);
+    spate_stack_due(stack, neighbor->next_at);
     return true;
 }
 

@@ -160,7 +160,7 @@ bool spate_stack_send(struct spate_stack *stack, struct spate_stack_route *route
 uint32_t spate_stack_poll(struct spate_stack *stack, spate_time_ns now,
                           uint8_t frame[SPATE_STACK_OWN_FRAME_BYTES_MAX]);
 
-/* When spate_stack_poll() has something to do again. */
+/* When to call spate_stack_poll() again: never later than something is due, perhaps earlier. */
 spate_time_ns spate_stack_deadline(const struct spate_stack *stack);
 
 /*
