@@ -57,7 +57,7 @@ static spate_err open_link(struct spate *spate, const struct spate_options *opti
         link.peers[link.peer_count].address = addresses[i];
         link.peer_count++;
     }
-    spate_err err = spate_core_open_net(options, addresses, line, &link.net);
+    spate_err err = spate_core_open_net(spate, options, addresses, line, &link.net);
     if (err != SPATE_OK) {
         return err;
     }

@@ -84,7 +84,7 @@ spate_err spate_core_load_dpdk(const struct spate_message_line *line,
                                const struct spate_net_dpdk_module **ret_module);
 
 /* drivers.c: which drivers a core runs on. On failure nothing is left open. */
-spate_err spate_core_open_net(const struct spate_options *options,
+spate_err spate_core_open_net(const struct spate *spate, const struct spate_options *options,
                               const struct spate_address addresses[],
                               const struct spate_message_line *line, struct spate_net **ret_net);
 spate_err spate_core_open_store(struct spate *spate, const struct spate_options *options,

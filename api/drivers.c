@@ -69,7 +69,7 @@ static spate_err open_socket(const struct spate_options *options,
 }
 
 /* The driver explains what goes wrong: it alone knows. */
-static spate_err open_dpdk(const struct spate_options *options,
+static spate_err open_dpdk(const struct spate *spate, const struct spate_options *options,
                            const struct spate_address addresses[],
                            const struct spate_message_line *line, struct spate_net **ret_net)
 {
@@ -77,18 +77,19 @@ static spate_err open_dpdk(const struct spate_options *options,
     struct spate_net_dpdk_options dpdk;
     spate_err err = spate_core_dpdk_options(options, addresses, line, &dpdk);
 
+    dpdk.clock = spate->clock;
     if (err == SPATE_OK) {
         err = spate_core_load_dpdk(line, &module);
     }
     return err == SPATE_OK ? module->create(&dpdk, ret_net, line->text, line->bytes) : err;
 }
 
-spate_err spate_core_open_net(const struct spate_options *options,
+spate_err spate_core_open_net(const struct spate *spate, const struct spate_options *options,
                               const struct spate_address addresses[],
                               const struct spate_message_line *line, struct spate_net **ret_net)
 {
     return options->transport == SPATE_TRANSPORT_DPDK
-               ? open_dpdk(options, addresses, line, ret_net)
+               ? open_dpdk(spate, options, addresses, line, ret_net)
                : open_socket(options, addresses, line, ret_net);
 }
 

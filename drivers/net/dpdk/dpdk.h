@@ -11,6 +11,7 @@
 #ifndef SPATE_NET_DPDK_DPDK_H
 #define SPATE_NET_DPDK_DPDK_H
 
+#include "base/clock.h"
 #include "net/net.h"
 
 /* Changes with struct spate_net_dpdk_options, struct spate_net and what they mean. */
@@ -35,9 +36,10 @@ struct spate_net_dpdk_options {
     uint16_t vlan;                /* 802.1Q tag; 0: untagged. */
     uint16_t mtu;                 /* Largest IPv4 packet; 0: the device's own, memif 9000. */
     uint32_t frame_bytes_max;     /* UDP payload; 0: what the MTU allows, at most 8,000 + 64. */
-    uint32_t memory_mib;   /* Without hugepages: EAL's memory. 0: 64 and 16 per memif peer. */
-    const char *eal_extra; /* Further EAL arguments, split at blanks. */
-    int cpu;               /* Where the owner's thread will run: CPU n-1; 0: not known. */
+    uint32_t memory_mib;       /* Without hugepages: EAL's memory. 0: 64 and 16 per memif peer. */
+    const char *eal_extra;     /* Further EAL arguments, split at blanks. */
+    struct spate_clock *clock; /* Required. Outlives the endpoint. */
+    int cpu;                   /* Where the owner's thread will run: CPU n-1; 0: not known. */
 };
 
 struct spate_net_dpdk_module {

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "base/waiter.h"
 #include "net/socket/socket.h"
 
 #define SEGMENTS_MAX      64u    /* The kernel's UDP_MAX_SEGMENTS. */
@@ -47,8 +48,6 @@ struct received {
     uint32_t stride; /* From frame to frame: frame_bytes rounded up to 8. */
 };
 
-enum { WAITER_ABSENT, WAITER_ASLEEP, WAITER_WOKEN };
-
 struct socket_net {
     struct spate_net net;
     struct spate_net_socket_counters counters;
@@ -65,7 +64,7 @@ struct socket_net {
     uint32_t received_first;
     uint32_t received_count;
     uint32_t rx_batch; /* How many datagrams to ask for next. */
-    _Atomic int waiter;
+    struct spate_waiter waiter;
 };
 
 static inline struct socket_net *socket_of(struct spate_net *net)

@@ -1,19 +1,10 @@
-/*
- * Sleeping without lost wakeups, and waking without a system call when nobody sleeps.
- *
- *     ABSENT --wait--> ASLEEP --wake (writes the event)--> WOKEN --the sleeper leaves--> ABSENT
- *     ABSENT --wake (writes nothing)--> WOKEN --the next wait returns at once--> ABSENT
- *
- * Every step is an atomic exchange on one word, so a wake is ordered either before the wait, which
- * then does not sleep, or after it, and then writes the event.
- */
+/* Sleeping until a frame or a wake comes; the rule that loses neither is in base/waiter.h. */
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/assert.h"
 #include "socket_internal.h"
 
 #define NS_PER_S 1000000000u
@@ -40,28 +31,25 @@ static void sleep_until_ready(struct socket_net *socket, spate_time_ns timeout_n
 void spate_socket_wait(struct spate_net *net, spate_time_ns timeout_ns)
 {
     struct socket_net *socket = socket_of(net);
-    int expected = WAITER_ABSENT;
 
     if (socket->received_count > 0 || timeout_ns == 0) {
-        (void)atomic_exchange(&socket->waiter, WAITER_ABSENT);
+        spate_waiter_end(&socket->waiter);
         (void)sched_yield();
         return;
     }
-    if (!atomic_compare_exchange_strong(&socket->waiter, &expected, WAITER_ASLEEP)) {
-        spate_assert(expected == WAITER_WOKEN);
-        (void)atomic_exchange(&socket->waiter, WAITER_ABSENT);
+    if (!spate_waiter_begin(&socket->waiter)) {
         (void)sched_yield();
         return;
     }
     sleep_until_ready(socket, timeout_ns);
-    (void)atomic_exchange(&socket->waiter, WAITER_ABSENT);
+    spate_waiter_end(&socket->waiter);
 }
 
 void spate_socket_wake(struct spate_net *net)
 {
     struct socket_net *socket = socket_of(net);
 
-    if (atomic_exchange(&socket->waiter, WAITER_WOKEN) == WAITER_ASLEEP) {
+    if (spate_waiter_wake(&socket->waiter)) {
         const uint64_t one = 1;
         /* Fails only when the counter is full, and then the sleeper is awake already. */
         (void)!write(socket->wake_fd, &one, sizeof one);

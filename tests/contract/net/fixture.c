@@ -11,7 +11,7 @@ static bool is_checked;
 
 bool pair_choose(const char *name)
 {
-    static const char *const known[] = {"socket4", "socket6", "large", "plain", "sim"};
+    static const char *const known[] = {"socket4", "socket6", "large", "plain", "sim", "memif"};
     static char copy[16];
     const char *comma = strchr(name, ',');
     const size_t bytes = comma != NULL ? (size_t)(comma - name) : strlen(name);
@@ -61,13 +61,50 @@ static bool open_sim(struct pair *pair, struct spate_address addresses[2])
     return true;
 }
 
+bool pair_is_point_to_point(void)
+{
+    return strcmp(driver, "memif") == 0;
+}
+
+static bool open_pair(struct pair *pair, struct spate_address addresses[2])
+{
+    return strcmp(driver, "sim") == 0     ? open_sim(pair, addresses)
+           : strcmp(driver, "memif") == 0 ? pair_open_memif(pair, addresses)
+                                          : open_sockets(pair, addresses);
+}
+
+static uint32_t throw_away(struct spate_net *net)
+{
+    struct spate_frame frames[SPATE_BURST_MAX];
+    const uint32_t got = net->ops->rx(net, frames, SPATE_BURST_MAX);
+
+    net->ops->release(net, frames, got);
+    return got;
+}
+
+/* Until a frame has come through each way: links come up and addresses are resolved by themselves.
+ */
+static void meet(struct pair *pair)
+{
+    uint32_t got[2] = {0, 0};
+
+    while (got[0] == 0 || got[1] == 0) {
+        for (uint32_t at = 0; at < 2; at++) {
+            send_pattern(pair, at, 1, 0);
+            got[1 - at] += throw_away(pair->net[1 - at]);
+            pair->net[at]->ops->wait(pair->net[at], 1000000);
+        }
+    }
+    while (throw_away(pair->net[0]) + throw_away(pair->net[1]) > 0) {
+    }
+}
+
 struct pair *pair_create(void)
 {
     struct pair *pair = calloc(1, sizeof *pair);
     struct spate_address addresses[2];
-    const bool is_sim = strcmp(driver, "sim") == 0;
 
-    if (pair == NULL || !(is_sim ? open_sim(pair, addresses) : open_sockets(pair, addresses))) {
+    if (pair == NULL || !open_pair(pair, addresses)) {
         return NULL;
     }
     for (uint32_t i = 0; i < 2; i++) {
@@ -77,6 +114,9 @@ struct pair *pair_create(void)
         if (pair->net[i]->ops->set_peer(pair->net[i], 1 - i, &addresses[1 - i]) != SPATE_OK) {
             return NULL;
         }
+    }
+    if (pair_is_point_to_point()) {
+        meet(pair);
     }
     return pair;
 }

@@ -11,10 +11,17 @@ struct pair {
     spate_time_ns now;
 };
 
-/* "socket4", "socket6", "large" (65,000 bytes), "plain" (no segments), "sim"; then ",checked". */
+/* "socket4", "socket6", "large" (65,000 bytes), "plain" (no segments), "sim", "memif"; then
+ * ",checked". */
 bool pair_choose(const char *name);
 struct pair *pair_create(void);
 void pair_destroy(struct pair *pair);
+
+/* Whether endpoints hear nobody but their peers. */
+bool pair_is_point_to_point(void);
+
+/* fixture_memif.c */
+bool pair_open_memif(struct pair *pair, struct spate_address addresses[2]);
 
 /* Every byte follows from the mark and its place; the first is the mark itself. */
 void fill(struct spate_frame *frame, uint32_t size, uint32_t mark);

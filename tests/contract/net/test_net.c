@@ -89,6 +89,9 @@ static void an_unknown_sender_is_nobody(void **state)
     const struct spate_address none = {0};
     struct spate_frame frame;
 
+    if (pair_is_point_to_point()) {
+        return; /* A stranger has no port to be heard on. */
+    }
     assert_int_equal(pair->net[1]->ops->set_peer(pair->net[1], 0, &none), SPATE_OK);
     send_pattern(pair, 0, 50, 3);
     assert_int_equal(receive(pair, 1, &frame, 1), 1);
@@ -101,11 +104,13 @@ static void a_frame_for_a_cleared_peer_is_dropped_and_counted(void **state)
 {
     struct pair *pair = *state;
     const struct spate_address none = {0};
+    const uint64_t dropped = atomic_load(&pair->net[0]->stats.tx_dropped);
+    const uint64_t sent = atomic_load(&pair->net[0]->stats.tx_frames);
 
     assert_int_equal(pair->net[0]->ops->set_peer(pair->net[0], 1, &none), SPATE_OK);
     send_pattern(pair, 0, 50, 3);
-    assert_int_equal(atomic_load(&pair->net[0]->stats.tx_dropped), 1);
-    assert_int_equal(atomic_load(&pair->net[0]->stats.tx_frames), 0);
+    assert_int_equal(atomic_load(&pair->net[0]->stats.tx_dropped), dropped + 1);
+    assert_int_equal(atomic_load(&pair->net[0]->stats.tx_frames), sent);
 }
 
 static void places_beyond_the_table_are_invalid(void **state)
@@ -165,6 +170,11 @@ static void a_wake_before_the_wait_is_not_lost(void **state)
 static void counters_tell_what_passed(void **state)
 {
     struct pair *pair = *state;
+    const struct spate_net_stats *sender = &pair->net[0]->stats;
+    const struct spate_net_stats *receiver = &pair->net[1]->stats;
+    const uint64_t before[4] = {atomic_load(&sender->tx_frames), atomic_load(&sender->tx_bytes),
+                                atomic_load(&receiver->rx_frames),
+                                atomic_load(&receiver->rx_bytes)};
     struct spate_frame frame;
 
     for (uint32_t i = 0; i < 10; i++) {
@@ -172,10 +182,10 @@ static void counters_tell_what_passed(void **state)
         assert_int_equal(receive(pair, 1, &frame, 1), 1);
         pair->net[1]->ops->release(pair->net[1], &frame, 1);
     }
-    assert_int_equal(atomic_load(&pair->net[0]->stats.tx_frames), 10);
-    assert_int_equal(atomic_load(&pair->net[0]->stats.tx_bytes), 2000);
-    assert_int_equal(atomic_load(&pair->net[1]->stats.rx_frames), 10);
-    assert_int_equal(atomic_load(&pair->net[1]->stats.rx_bytes), 2000);
+    assert_int_equal(atomic_load(&sender->tx_frames), before[0] + 10);
+    assert_int_equal(atomic_load(&sender->tx_bytes), before[1] + 2000);
+    assert_int_equal(atomic_load(&receiver->rx_frames), before[2] + 10);
+    assert_int_equal(atomic_load(&receiver->rx_bytes), before[3] + 2000);
 }
 
 static int set_up(void **state)
