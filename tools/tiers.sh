@@ -58,6 +58,7 @@ tier_long() {
     fuzz wire_decode wire 60
     fuzz wire_round_trip wire 60
     fuzz link_rx link 60
+    fuzz stack_rx stack 60
     echo "time of each part:"
     printf '  %s\n' "${budget[@]}"
     count

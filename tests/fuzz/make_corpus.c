@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "log/log.h"
+#include "support/ether.h"
 #include "wire/wire.h"
 
 static int write_file(const char *root, const char *name, const uint8_t *data, uint32_t size)
@@ -134,11 +135,88 @@ static int link_files(const char *root)
     return write_file(root, "link/all", items, used);
 }
 
+/* One input of stack_rx.c with one frame, whose checksums stay right when it is changed. */
+static int stack_file(const char *root, const char *name, uint8_t options, const uint8_t *frame,
+                      uint32_t size)
+{
+    uint8_t input[5 + ETHER_BYTES_MAX] = {options, 4, 20};
+
+    spate_put_u16(input + 3, (uint16_t)size);
+    memcpy(input + 5, frame, size);
+    return write_file(root, name, input, 5 + size);
+}
+
+static const uint8_t our_mac[6] = {2, 0, 0, 0, 0, 1};
+static const uint8_t peer_mac[6] = {2, 0, 0, 0, 0, 2};
+
+#define OUR_ADDRESS  0x0a4d0001u
+#define PEER_ADDRESS 0x0a4d0002u
+
+static int stack_ip_files(const char *root)
+{
+    static uint8_t body[8972] = {8, 0, 0xf7, 0xff, 0, 0, 0, 0};
+    static uint8_t frame[ETHER_BYTES_MAX];
+    struct ether_packet packet = {.target_mac = our_mac,
+                                  .source_mac = peer_mac,
+                                  .tag = ETHER_UNTAGGED,
+                                  .source = PEER_ADDRESS,
+                                  .target = OUR_ADDRESS,
+                                  .body = body,
+                                  .body_bytes = 24};
+    int bad = stack_file(root, "stack/udp", 0, frame, ether_write_udp(frame, &packet, 7210, 7209));
+
+    packet.option_bytes = 8;
+    bad |= stack_file(root, "stack/options", 0, frame, ether_write_udp(frame, &packet, 7210, 7209));
+    packet.tag = 5;
+    bad |= stack_file(root, "stack/tagged", 1, frame, ether_write_udp(frame, &packet, 7210, 7209));
+    packet.tag = ETHER_UNTAGGED;
+    packet.option_bytes = 0;
+    packet.protocol = 1;
+    bad |= stack_file(root, "stack/echo", 0, frame, ether_write_ip(frame, &packet));
+    packet.body_bytes = sizeof body;
+    bad |= stack_file(root, "stack/jumbo", 2, frame, ether_write_udp(frame, &packet, 7210, 7209));
+    return bad;
+}
+
+static int stack_arp_files(const char *root)
+{
+    static const uint8_t all_mac[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    static const struct {
+        const char *name;
+        uint16_t op;
+        uint32_t spa, tpa;
+    } samples[] = {
+        {"stack/arp_request", 1, PEER_ADDRESS, OUR_ADDRESS},
+        {"stack/arp_reply", 2, PEER_ADDRESS, OUR_ADDRESS},
+        {"stack/arp_probe", 1, 0, OUR_ADDRESS},
+        {"stack/arp_announcement", 1, PEER_ADDRESS, PEER_ADDRESS},
+        {"stack/arp_conflict", 1, OUR_ADDRESS, OUR_ADDRESS},
+    };
+    uint8_t frame[64];
+    int bad = 0;
+
+    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(samples); i++) {
+        const struct ether_arp arp = {.target_mac = samples[i].op == 1 ? all_mac : our_mac,
+                                      .source_mac = peer_mac,
+                                      .tag = ETHER_UNTAGGED,
+                                      .op = samples[i].op,
+                                      .sha = peer_mac,
+                                      .tha = our_mac,
+                                      .spa = samples[i].spa,
+                                      .tpa = samples[i].tpa};
+        bad |= stack_file(root, samples[i].name, 0, frame, ether_write_arp(frame, &arp));
+    }
+    return bad;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
         (void)fprintf(stderr, "usage: %s CORPUS\n", argv[0]);
         return 2;
     }
-    return wire_files(argv[1]) != 0 || link_files(argv[1]) != 0 ? 1 : 0;
+    return wire_files(argv[1]) != 0 || link_files(argv[1]) != 0 || stack_ip_files(argv[1]) != 0 ||
+                   stack_arp_files(argv[1]) != 0
+               ? 1
+               : 0;
 }
