@@ -15,6 +15,7 @@
 #include "bench/cluster/agent.h"
 #include "bench/environment.h"
 #include "bench/harness.h"
+#include "bench/report/report.h"
 
 static const char usage[] =
     "usage: spate bench [PROFILE] [OPTIONS]\n\n"
@@ -35,7 +36,7 @@ static const char usage[] =
     "  --runs N [5]  --seconds S [2]  --warmup S [0.5]  --kills N [30]\n"
     "  --leader-cpu N [0]  --follower-cpu N [1]\n"
     "  --dir DIR [.]            where durable runs write\n"
-    "  --output DIR             env.json, results.json, results.csv, *.hgrm, *.hlog\n";
+    "  --output DIR             report.html, env.json, results.*, *.hgrm, *.hlog\n";
 
 enum option_id {
     NODES = 1,
@@ -301,7 +302,8 @@ static int measure(struct harness *harness, const char *profile, char *const arg
         bench_environment_print(stdout);
         bench_results_print(harness->results, stdout);
         if (harness->output != NULL &&
-            !bench_results_save(harness->results, harness->output, arguments)) {
+            !(bench_results_save(harness->results, harness->output, arguments) &&
+              bench_report_write(harness->output))) {
             code = 1;
         }
     }

@@ -37,6 +37,8 @@ static struct bench_row *add_row(struct harness *harness, const struct variant *
     bench_row_label(row, "polling", "%s", variant->is_busy ? "busy" : "adaptive");
     bench_row_label(row, "durability", "%s", harness->is_durable ? "disk" : "memory");
     bench_row_label(row, "in_flight", "%u", variant->in_flight);
+    bench_row_label(row, "nodes", "%u", harness->nodes);
+    bench_row_label(row, "payload", "%u", harness->payload_bytes);
     return row;
 }
 

@@ -7,7 +7,7 @@
 
 #define BENCH_TABLE_COLUMNS_MAX 12u
 #define BENCH_TABLE_ROWS_MAX    256u
-#define BENCH_TABLE_CELL_BYTES  64u
+#define BENCH_TABLE_CELL_BYTES  128u
 
 /* Zero to begin with; large, so not on the stack of a thread. */
 struct bench_table {

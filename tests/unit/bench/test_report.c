@@ -1,7 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/report/json.h"
+#include "bench/report/recorder.h"
+#include "bench/report/report.h"
 #include "bench/report/results.h"
 #include "support/test.h"
 
@@ -145,6 +148,62 @@ static void log_files_have_a_head_and_an_interval_a_line(void **state)
     spate_histogram_destroy(histogram);
 }
 
+static char *read_all(const char *path)
+{
+    static char content[1 << 20];
+    FILE *from = fopen(path, "re");
+
+    assert_non_null(from);
+    content[fread(content, 1, sizeof content - 1, from)] = '\0';
+    assert_int_equal(fclose(from), 0);
+    return content;
+}
+
+/* A name in the data cannot end the script that holds it, and nothing is fetched from elsewhere:
+ * the only address in it is the namespace of SVG. */
+static void the_report_holds_its_data_and_loads_nothing(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/spate-test-XXXXXX";
+    char path[256];
+    char program[] = "spate-bench";
+    char word[] = "</script><b>";
+    char *arguments[] = {program, word, NULL};
+    struct bench_results *results = some_results();
+    struct bench_recorder recorder;
+
+    assert_non_null(mkdtemp(folder));
+    assert_true(bench_results_save(results, folder, arguments));
+    assert_true(bench_recorder_open(&recorder, folder, "cell"));
+    spate_histogram_record(recorder.all, 1000, 1);
+    assert_true(bench_recorder_close(&recorder));
+    assert_true(bench_report_write(folder));
+    (void)snprintf(path, sizeof path, "%s/report.html", folder);
+    char *page = read_all(path);
+    assert_non_null(strstr(page, "\\u003c/script>\\u003cb>"));
+    assert_null(strstr(page, "</script><b>"));
+    assert_non_null(strstr(page, "data-name=\"cell\">\n       Value"));
+    assert_non_null(strstr(page, "\"results\": ["));
+    assert_null(strstr(page, "src="));
+    assert_null(strstr(page, "href="));
+    const char *address = strstr(page, "http");
+    assert_non_null(address);
+    assert_memory_equal(address, "http://www.w3.org/2000/svg", 26);
+    assert_null(strstr(address + 1, "http"));
+    assert_string_equal(strrchr(page, '<'), "</html>\n");
+    static const char *const names[] = {"report.html", "results.json", "results.csv",
+                                        "env.json",    "cell.hgrm",    "cell.hlog"};
+    for (unsigned n = 0; n < 6; n++) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[n]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_false(bench_report_write(folder)); /* Without data there is no report … */
+    (void)snprintf(path, sizeof path, "%s/report.html", folder);
+    (void)unlink(path);
+    assert_int_equal(rmdir(folder), 0);
+    free(results);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +212,7 @@ int main(void)
         cmocka_unit_test(results_as_json_hold_every_run),
         cmocka_unit_test(percentile_files_are_those_of_hdrhistogram),
         cmocka_unit_test(log_files_have_a_head_and_an_interval_a_line),
+        cmocka_unit_test(the_report_holds_its_data_and_loads_nothing),
     };
     return cmocka_run_group_tests_name("bench/report", tests, NULL, NULL);
 }
