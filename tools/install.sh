@@ -25,13 +25,23 @@ packages_missing_of() {
     done
 }
 
+# Fails with the words, unless only what is optional is missing: then it says so.
+fail_unless_optional() {
+    local name
+    for name in "${missing[@]}"; do
+        [[ " ${optional[*]-} " == *" $name "* ]] || fail "$*"
+    done
+    echo "going on without ${missing[*]}: $*"
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
     elif command -v sudo >/dev/null 2>&1; then
         sudo "$@"
     else
-        fail "installing needs root: run as root, install sudo, or install by hand: ${wanted[*]}"
+        echo "installing needs root: run as root, install sudo, or install by hand: ${wanted[*]}" >&2
+        return 1
     fi
 }
 
@@ -41,7 +51,7 @@ ensure() {
     shift
     mapfile -t missing < <(missing_of "$set")
     if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
-        [ ${#missing[@]} = 0 ] || fail "no apt here; please install: ${missing[*]}"
+        [ ${#missing[@]} = 0 ] || fail_unless_optional "no apt here; please install: ${missing[*]}"
         return 0
     fi
     mapfile -t wanted < <(packages_missing_of "$set")
@@ -56,10 +66,15 @@ ensure() {
     if [[ " $* " == *" --no-install "* ]]; then
         exit 0
     fi
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq ||
-        fail "apt-get update failed; is there a network?"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        "${wanted[@]}" >/dev/null || fail "apt could not install: ${wanted[*]}"
+    if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq; then
+        fail_unless_optional "apt-get update failed; is there a network?"
+        return 0
+    fi
+    if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        --no-install-recommends "${wanted[@]}" >/dev/null; then
+        fail_unless_optional "apt could not install: ${wanted[*]}"
+        return 0
+    fi
     mapfile -t missing < <(missing_of "$set")
     [ ${#missing[@]} = 0 ] || fail "installed, but still missing: ${missing[*]}"
 }

@@ -12,7 +12,7 @@ void verb_status_help(void)
     (void)printf(
         "usage: spate status [--core HOST:PORT[,…]] [-o table|json]\n\n"
         "Asks every core in the list and prints a line for each, and what the first one that\n"
-        "answers knows of its peers.\n\n"
+        "answers knows of its peers and its network: counters that are not zero.\n\n"
         "  --core HOST:PORT[,…]  the cores to ask [SPATE_CORE or 127.0.0.1:7220]\n"
         "  -o table|json         how to print [table]\n\n"
         "exit codes: 0 all answered, 2 usage, 4 a core did not answer\n");
@@ -40,7 +40,6 @@ static void print_core(const char *address, const json_t *core)
 static void print_peers(const json_t *core)
 {
     const json_t *peers = json_object_get(core, "peers");
-    const json_t *warnings = json_object_get(core, "warnings");
     size_t i = 0;
     const json_t *item = NULL;
 
@@ -57,7 +56,42 @@ static void print_peers(const json_t *core)
                      json_number_value(json_object_get(item, "rtt_us")), is_refused ? "  " : "",
                      is_refused ? string(item, "refused") : "");
     }
-    json_array_foreach(warnings, i, item)
+}
+
+static void print_net(const json_t *core)
+{
+    const json_t *net = json_object_get(core, "net");
+    const char *device = string(net, "device");
+    const char *name = NULL;
+    json_t *item = NULL;
+    size_t i = 0;
+
+    (void)printf("\nnetwork of core %lld: %s%s%s, poll %s, %.1f %% of turns idle\n",
+                 integer(core, "id"), string(net, "transport"), device[0] != '\0' ? " on " : "",
+                 device, string(net, "poll"),
+                 100 * json_number_value(json_object_get(net, "idle_ratio")));
+    (void)printf("%-9s %14s %16s %12s\n", "", "frames", "bytes", "dropped");
+    (void)printf("%-9s %14lld %16lld %12lld\n", "received", integer(net, "rx_frames"),
+                 integer(net, "rx_bytes"), integer(net, "rx_dropped"));
+    (void)printf("%-9s %14lld %16lld %12lld\n", "sent", integer(net, "tx_frames"),
+                 integer(net, "tx_bytes"), integer(net, "tx_dropped"));
+    json_object_foreach(json_object_get(net, "counters"), name, item)
+    {
+        (void)printf("%-40s %14lld\n", name, (long long)json_integer_value(item));
+    }
+    json_array_foreach(json_object_get(net, "drops"), i, item)
+    {
+        (void)printf("dropped %14lld  %s: %s\n", integer(item, "count"), string(item, "device"),
+                     string(item, "reason"));
+    }
+}
+
+static void print_warnings(const json_t *core)
+{
+    size_t i = 0;
+    const json_t *item = NULL;
+
+    json_array_foreach(json_object_get(core, "warnings"), i, item)
     {
         (void)printf("warning: %s\n", json_string_value(item));
     }
@@ -94,6 +128,8 @@ static int print_table(struct cores *cores)
     }
     if (first != NULL) {
         print_peers(first);
+        print_net(first);
+        print_warnings(first);
         json_decref(first);
     }
     return code;

@@ -56,7 +56,8 @@ void spate_node_publish_status(struct spate_node *node)
     const bool is_news = node->term != node->status_term || node->role != node->status_role ||
                          node->leader != node->status_leader;
 
-    if (!is_news && (!node->status_is_stale || node->now < node->status_at)) {
+    /* Idle turns publish too (they are counted), but nobody wakes up for that: see the deadline. */
+    if (!is_news && node->now < node->status_at) {
         return;
     }
     node->status_term = node->term;

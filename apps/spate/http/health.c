@@ -7,7 +7,7 @@
 /* A leader whose majority has been silent for so long does not call itself ready. */
 #define READY_QUORUM_AGE_NS_MAX 2000000000ull
 
-static const char *role_text(enum spate_role role)
+const char *health_role_text(enum spate_role role)
 {
     switch (role) {
     case SPATE_ROLE_LEARNER:
@@ -56,16 +56,69 @@ static json_t *warnings_json(const struct spate_status *status)
     return warnings;
 }
 
+/* What is not zero of the transport's counters, and of the drops of transport and link. */
+static void add_counters(json_t *net, const struct spate *spate)
+{
+    json_t *counters = json_object();
+    json_t *drops = json_array();
+    struct spate_counter counter;
+    const char *reason = NULL;
+    uint64_t count = 0;
+
+    for (uint32_t r = 0; spate_get_drop(spate, r, &reason, &count); r++) {
+        if (count != 0) {
+            (void)json_array_append_new(drops,
+                                        json_pack("{s:s, s:s, s:I}", "device", "link", "reason",
+                                                  reason, "count", (json_int_t)count));
+        }
+    }
+    for (uint32_t c = 0; spate_get_counter(spate, c, &counter); c++) {
+        if (counter.value == 0) {
+            continue;
+        }
+        if (!counter.is_drop) {
+            (void)json_object_set_new(counters, counter.name,
+                                      json_integer((json_int_t)counter.value));
+            continue;
+        }
+        const struct metrics_name name = metrics_split(&counter);
+        (void)json_array_append_new(drops, json_pack("{s:s%, s:s, s:I}", "device", name.device,
+                                                     (size_t)name.device_bytes, "reason", name.what,
+                                                     "count", (json_int_t)counter.value));
+    }
+    (void)json_object_set_new(net, "drops", drops);
+    (void)json_object_set_new(net, "counters", counters);
+}
+
+static json_t *net_json(const struct spate *spate, const struct spate_status *s)
+{
+    json_t *net = json_pack("{s:s, s:s, s:s, s:f}", "transport", s->transport, "device", s->device,
+                            "poll", s->poll == SPATE_POLL_BUSY ? "busy" : "adaptive", "idle_ratio",
+                            s->turns == 0 ? 0.0 : (double)s->turns_idle / (double)s->turns);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } all[] = {
+        {"rx_frames", s->rx_frames}, {"rx_bytes", s->rx_bytes}, {"rx_dropped", s->rx_dropped},
+        {"tx_frames", s->tx_frames}, {"tx_bytes", s->tx_bytes}, {"tx_dropped", s->tx_dropped},
+    };
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++) {
+        (void)json_object_set_new(net, all[i].name, json_integer((json_int_t)all[i].value));
+    }
+    add_counters(net, spate);
+    return net;
+}
+
 struct json_t *health_status(struct http_server *server)
 {
     struct spate_status s;
     spate_get_status(server->options.spate, &s);
     json_t *json = json_pack(
         "{s:s, s:i, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "version", spate_version(), "id",
-        (int)s.id, "role", role_text(s.role), "leader", (int)s.leader, "term", (json_int_t)s.term,
-        "received", (json_int_t)s.received, "durable", (json_int_t)s.durable, "committed",
-        (json_int_t)s.committed, "applied", (json_int_t)s.applied, "transport", s.transport,
-        "durability", s.durability == SPATE_DURABILITY_DISK ? "disk" : "memory");
+        (int)s.id, "role", health_role_text(s.role), "leader", (int)s.leader, "term",
+        (json_int_t)s.term, "received", (json_int_t)s.received, "durable", (json_int_t)s.durable,
+        "committed", (json_int_t)s.committed, "applied", (json_int_t)s.applied, "transport",
+        s.transport, "durability", s.durability == SPATE_DURABILITY_DISK ? "disk" : "memory");
     (void)json_object_set_new(json, "log",
                               json_pack("{s:I, s:I, s:I}", "first", (json_int_t)s.first,
                                         "used_bytes", (json_int_t)s.log_used_bytes, "budget_bytes",
@@ -85,55 +138,9 @@ struct json_t *health_status(struct http_server *server)
                       (int)kv.sessions, "digest", digest, "applied", (json_int_t)kv.applied));
     }
     (void)json_object_set_new(json, "peers", peers_json(&s));
+    (void)json_object_set_new(json, "net", net_json(server->options.spate, &s));
     (void)json_object_set_new(json, "warnings", warnings_json(&s));
     return json;
-}
-
-/* Prometheus text format, version 0.0.4. */
-static void write_metrics(struct http_server *server, FILE *out)
-{
-    struct spate_status s;
-    spate_get_status(server->options.spate, &s);
-    const struct {
-        const char *name;
-        const char *type;
-        uint64_t value;
-    } metrics[] = {
-        {"term", "gauge", s.term},
-        {"leader", "gauge", s.leader},
-        {"is_leader", "gauge", s.role == SPATE_ROLE_LEADER},
-        {"is_insecure", "gauge", s.is_insecure},
-        {"log_received_index", "gauge", s.received},
-        {"log_durable_index", "gauge", s.durable},
-        {"log_committed_index", "gauge", s.committed},
-        {"log_applied_index", "gauge", s.applied},
-        {"log_used_bytes", "gauge", s.log_used_bytes},
-        {"log_budget_bytes", "gauge", s.log_budget_bytes},
-        {"elections_started_total", "counter", s.elections_started},
-        {"proposals_total", "counter", s.proposals},
-        {"proposals_forwarded_total", "counter", s.proposals_forwarded},
-        {"proposals_refused_total", "counter", s.proposals_refused},
-        {"entries_applied_total", "counter", s.entries_applied},
-        {"rx_frames_total", "counter", s.rx_frames},
-        {"rx_bytes_total", "counter", s.rx_bytes},
-        {"tx_frames_total", "counter", s.tx_frames},
-        {"tx_bytes_total", "counter", s.tx_bytes},
-        {"tx_dropped_total", "counter", s.tx_dropped},
-        {"turns_total", "counter", s.turns},
-        {"turns_idle_total", "counter", s.turns_idle},
-    };
-    for (unsigned m = 0; m < sizeof metrics / sizeof metrics[0]; m++) {
-        (void)fprintf(out, "# TYPE spate_%s %s\nspate_%s %llu\n", metrics[m].name, metrics[m].type,
-                      metrics[m].name, (unsigned long long)metrics[m].value);
-    }
-    (void)fprintf(out, "# TYPE spate_role gauge\nspate_role{role=\"%s\"} 1\n", role_text(s.role));
-    (void)fprintf(out, "# TYPE spate_rx_dropped_total counter\n");
-    const char *reason = NULL;
-    uint64_t count = 0;
-    for (uint32_t r = 0; spate_get_drop(server->options.spate, r, &reason, &count); r++) {
-        (void)fprintf(out, "spate_rx_dropped_total{reason=\"%s\"} %llu\n", reason,
-                      (unsigned long long)count);
-    }
 }
 
 static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Connection *connection)
@@ -145,7 +152,7 @@ static enum MHD_Result answer_metrics(struct http_server *server, struct MHD_Con
     if (out == NULL) {
         return MHD_NO;
     }
-    write_metrics(server, out);
+    metrics_write(server->options.spate, out);
     if (fclose(out) != 0) {
         free(text);
         return MHD_NO;

@@ -5,6 +5,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/prng.h"
 #include "server.h"
@@ -76,6 +77,18 @@ enum MHD_Result answer_redirect(struct http_server *server, struct MHD_Connectio
 enum MHD_Result health_handle(struct http_server *server, struct MHD_Connection *connection,
                               const char *path);
 struct json_t *health_status(struct http_server *server);
+const char *health_role_text(enum spate_role role);
+
+/* metrics.c: Prometheus's text format, version 0.0.4. */
+void metrics_write(const struct spate *spate, FILE *out);
+
+/* "memif-10.77.0.2.drop.vlan" taken apart: memif-10.77.0.2 and vlan. Points into the name. */
+struct metrics_name {
+    const char *device;
+    int device_bytes; /* 0: of no device in particular. */
+    const char *what;
+};
+struct metrics_name metrics_split(const struct spate_counter *counter);
 
 /* keys.c: GET, PUT and DELETE of /v1/kv/KEY. */
 enum MHD_Result keys_handle(struct http_server *server, struct MHD_Connection *connection,
