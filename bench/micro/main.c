@@ -55,8 +55,8 @@ static bool is_wanted(const char *name, char *const words[])
 
 static uint32_t collect(struct entry entries[], struct bench_results *results, char *const words[])
 {
-    const struct micro_table *const tables[] = {&micro_base, &micro_log, &micro_wire, &micro_raft,
-                                                &micro_store};
+    const struct micro_table *const tables[] = {&micro_base, &micro_log,   &micro_wire,
+                                                &micro_raft, &micro_store, &micro_stack};
     uint32_t count = 0;
 
     for (uint32_t t = 0; t < SPATE_ARRAY_COUNT(tables); t++) {

@@ -28,6 +28,7 @@ extern const struct micro_table micro_log;
 extern const struct micro_table micro_wire;
 extern const struct micro_table micro_raft;
 extern const struct micro_table micro_store;
+extern const struct micro_table micro_stack;
 
 /* Keeps a result alive that nobody reads. */
 static inline void micro_keep(uint64_t value)

@@ -4,12 +4,14 @@
 
 #include "base/prng.h"
 #include "net/dpdk/stack/checksum.h"
+#include "net/dpdk/stack/checksum_internal.h"
 #include "support/ether.h"
 #include "support/test.h"
 
 #define BYTES_MAX 9300u
 
-/* In a block that ends where the bytes end: the sanitizers see one too many. */
+/* In a block that ends where the bytes end: the sanitizers see one too many. With and without what
+ * this processor can do beyond others. */
 static uint16_t fast(const uint8_t *bytes, uint32_t size, uint32_t shift)
 {
     uint8_t *block = malloc(size + shift + 1u);
@@ -17,6 +19,8 @@ static uint16_t fast(const uint8_t *bytes, uint32_t size, uint32_t shift)
     assert_non_null(block);
     memcpy(block + 1 + shift, bytes, size);
     const uint16_t checksum = spate_sum_checksum(spate_sum_bytes(0, block + 1 + shift, size));
+    assert_int_equal(checksum,
+                     spate_sum_checksum(spate_sum_bytes_portable(0, block + 1 + shift, size)));
     free(block);
     return __builtin_bswap16(checksum);
 }
