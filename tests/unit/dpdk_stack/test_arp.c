@@ -374,6 +374,25 @@ static void a_place_that_another_address_takes_is_not_mistaken(void **state)
     spate_stack_destroy(stack);
 }
 
+static void a_place_that_another_address_takes_begins_anew(void **state)
+{
+    uint8_t frame[64];
+    struct spate_stack *stack = plain_stack();
+    struct spate_stack_route route = set_route(stack, 0);
+    uint64_t now = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 20; i++) {
+        now = next_frame(stack, frame);
+    }
+    spate_stack_route_clear(stack, &route);
+    assert_int_equal(spate_stack_route_set(stack, ++now, &route, PEER_ADDRESS + 1, 1), SPATE_OK);
+    assert_int_equal(next_frame(stack, frame), now);
+    assert_int_equal(ether_get32(frame + 14 + 24), PEER_ADDRESS + 1);
+    assert_in_range(next_frame(stack, frame) - now, 43 * MSEC, 50 * MSEC);
+    spate_stack_destroy(stack);
+}
+
 static void nothing_is_due_once_the_last_route_is_gone(void **state)
 {
     uint8_t frame[64];
@@ -405,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_station_that_moved_is_followed_by_all_its_routes),
         cmocka_unit_test(strangers_fill_no_cache),
         cmocka_unit_test(a_place_that_another_address_takes_is_not_mistaken),
+        cmocka_unit_test(a_place_that_another_address_takes_begins_anew),
         cmocka_unit_test(nothing_is_due_once_the_last_route_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

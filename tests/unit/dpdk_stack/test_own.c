@@ -35,11 +35,12 @@ static bool is_announcement(const uint8_t *frame)
            memcmp(frame + 22, our_mac, 6) == 0 && memcmp(frame + 32, zero_mac, 6) == 0;
 }
 
-/* Another station says in an answer to a third one that our address is its own. */
+/* A station behind a proxy says in an answer to a third one that our address is its own. */
 static void claim(struct spate_stack *stack, uint64_t now)
 {
     assert_int_equal(receive_arp(stack, now,
                                  (struct ether_arp){.op = 2,
+                                                    .source_mac = peer_mac,
                                                     .sha = other_mac,
                                                     .spa = OUR_ADDRESS,
                                                     .tha = peer_mac,
@@ -218,7 +219,8 @@ static void the_same_address_started_later_sees_the_conflict_at_its_first_probe(
 static void two_that_probe_at_once_both_see_it(void **state)
 {
     struct spate_stack *stack = plain_stack();
-    const struct ether_arp probe = {.op = 1, .sha = other_mac, .tpa = OUR_ADDRESS};
+    const struct ether_arp probe = {
+        .op = 1, .source_mac = peer_mac, .sha = other_mac, .tpa = OUR_ADDRESS};
     uint64_t at[64];
     uint8_t frames[64][64];
 
@@ -226,6 +228,7 @@ static void two_that_probe_at_once_both_see_it(void **state)
     spate_stack_link_up(stack, 0);
     assert_int_equal(receive_arp(stack, 1, probe), SPATE_STACK_ANSWERED);
     assert_int_equal(conflicts_of(stack), 1);
+    assert_memory_equal(spate_stack_conflicting_mac(stack).bytes, other_mac, 6);
     (void)run(stack, 10 * SEC, at, frames);
     /* Once it is ours a probe is only answered. */
     assert_int_equal(receive_arp(stack, 10 * SEC, probe), SPATE_STACK_ANSWERED);

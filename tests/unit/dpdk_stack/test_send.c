@@ -379,6 +379,11 @@ static void wrong_options_are_refused(void **state)
     options = plain_options();
     memset(options.mac.bytes, 0, 6);
     assert_refused(options);
+    for (uint8_t bits = 1; bits <= 31; bits++) {
+        options = plain_options();
+        options.prefix_bits = bits;
+        spate_stack_destroy(stack_with(&options));
+    }
 }
 
 int main(void)

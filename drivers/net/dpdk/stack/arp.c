@@ -29,7 +29,6 @@ static uint32_t take_up(struct spate_stack *stack, spate_time_ns now, uint32_t a
 
         neighbor->address = address;
         neighbor->is_resolved = false;
-        neighbor->generation++;
         neighbor->requests = 0;
         neighbor->next_at = now;
         spate_stack_due(stack, now);

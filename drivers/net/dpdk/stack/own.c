@@ -45,7 +45,7 @@ static uint32_t announce(struct spate_stack *stack, uint8_t *frame)
 
 bool spate_stack_is_probing(const struct spate_stack *stack)
 {
-    return stack->own.probes > 0 || stack->own.announcements == ARP_ANNOUNCEMENTS;
+    return stack->own.announcements == ARP_ANNOUNCEMENTS;
 }
 
 void spate_stack_conflict(struct spate_stack *stack, spate_time_ns now,
@@ -125,7 +125,7 @@ static uint32_t poll_neighbor(struct spate_stack *stack, spate_time_ns now,
 
 static spate_time_ns next_deadline(const struct spate_stack *stack)
 {
-    spate_time_ns next = stack->own.next_at;
+    spate_time_ns next = stack->own.is_defending ? 0 : stack->own.next_at;
 
     for (uint32_t i = 0; i < ARP_NEIGHBORS; i++) {
         const struct neighbor *neighbor = &stack->neighbors[i];
@@ -140,6 +140,7 @@ uint32_t spate_stack_poll(struct spate_stack *stack, spate_time_ns now,
                           uint8_t frame[SPATE_STACK_OWN_FRAME_BYTES_MAX])
 {
     if (now < stack->deadline) {
+        spate_assert_slow(stack->deadline <= next_deadline(stack));
         return 0;
     }
     uint32_t size = poll_own(stack, now, frame);
