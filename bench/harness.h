@@ -26,15 +26,42 @@ struct harness {
     uint32_t runs;
     double seconds;
     double warmup_seconds;
+    double rate;       /* Open loop: entries a second; 0: shares of the peak. */
+    bool is_constant;  /* Open loop: arrivals in equal gaps; else Poisson. */
+    bool finds_max;    /* Looks for the highest rate with … */
+    double p99_max_ns; /* … a p99 below this. */
     uint32_t kills;
     int leader_cpu;
     int follower_cpu;
     struct bench_results *results;
 };
 
+/*
+ * Reads the command line into `harness`, which holds the defaults. False: it is of no use, which
+ * was said, or help was asked for; *ret_code is the exit code. *ret_profile is NULL when none is
+ * named.
+ */
+bool harness_read_options(struct harness *harness, int argument_count, char **arguments,
+                          const char **ret_profile, int *ret_code);
+
 /* Options for a cluster of this harness. `is_busy` and durability are the row's. */
 struct cluster_options harness_cluster(const struct harness *harness, bool is_busy,
                                        const char *directory);
+
+/* Adds a row with the labels that every cell has. */
+struct bench_row *harness_add_row(struct harness *harness, const char *name, const char *unit,
+                                  const char *loop, bool is_busy);
+
+/*
+ * Starts a cluster with the polling and durability of `harness`, hands it to `use`, and ends it
+ * whatever happens, its folder too. False: no cluster (says why), or `use` said so.
+ */
+bool harness_with_cluster(struct harness *harness, bool (*use)(void *context, struct cluster *),
+                          void *context);
+
+/* The rate of a closed loop of 4096 in flight. False: says why. */
+bool harness_find_peak(struct harness *harness, struct cluster *cluster,
+                       struct spate_histogram *latency, double *ret_per_s);
 
 /* A fresh folder below harness->directory for one durable cluster. The caller removes it. */
 bool harness_make_directory(const struct harness *harness, char *path, uint32_t path_bytes);
@@ -46,7 +73,8 @@ __attribute__((format(printf, 1, 2))) void harness_progress(const char *format, 
 /* Each measures one kind of thing into harness->results. False: failed or interrupted; what was
  * measured so far is kept. */
 bool harness_peak(struct harness *harness);     /* Closed loops beside the bare loop. */
-bool harness_open(struct harness *harness);     /* Open loops at 10, 50 and 90 % of the peak. */
+bool harness_open(struct harness *harness);     /* Open loops: at a rate, or shares of the peak. */
+bool harness_find_max(struct harness *harness); /* The highest rate whose p99 holds. */
 bool harness_failover(struct harness *harness); /* kill -9 of leaders under load. */
 bool harness_idle(struct harness *harness);     /* CPU and memory of idle cores. */
 bool harness_wake(struct harness *harness);     /* How soon a sleeping core answers. */

@@ -32,13 +32,8 @@ struct variant {
 static struct bench_row *add_row(struct harness *harness, const struct variant *variant,
                                  const char *name, const char *unit)
 {
-    struct bench_row *row = bench_results_add(harness->results, name, unit);
-    bench_row_label(row, "loop", "peak");
-    bench_row_label(row, "polling", "%s", variant->is_busy ? "busy" : "adaptive");
-    bench_row_label(row, "durability", "%s", harness->is_durable ? "disk" : "memory");
+    struct bench_row *row = harness_add_row(harness, name, unit, "peak", variant->is_busy);
     bench_row_label(row, "in_flight", "%u", variant->in_flight);
-    bench_row_label(row, "nodes", "%u", harness->nodes);
-    bench_row_label(row, "payload", "%u", harness->payload_bytes);
     return row;
 }
 

@@ -39,6 +39,16 @@ void bench_row_label(struct bench_row *row, const char *key, const char *format,
     va_end(arguments);
 }
 
+bool bench_results_is_empty(const struct bench_results *results)
+{
+    for (uint32_t r = 0; r < results->count; r++) {
+        if (results->rows[r].run_count > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void bench_row_run(struct bench_row *row, double value)
 {
     spate_assert(row->run_count < BENCH_RUNS_MAX);

@@ -50,6 +50,9 @@ void bench_row_label(struct bench_row *row, const char *key, const char *format,
     __attribute__((format(printf, 3, 4)));
 void bench_row_run(struct bench_row *row, double value);
 
+/* Whether no row has a run: then there is nothing to show. */
+bool bench_results_is_empty(const struct bench_results *results);
+
 /* One table for people: name, labels, median, spread, and ratio to the limit where there is one. */
 void bench_results_print(const struct bench_results *results, FILE *to);
 
