@@ -304,8 +304,11 @@ static void a_route_can_be_turned_to_another_port_and_host(void **state)
     struct spate_stack_route route = route_to(stack, PEER_ADDRESS, PEER_ADDRESS);
 
     (void)state;
-    assert_int_equal(spate_stack_route_set(stack, 0, &route, PEER_ADDRESS, 9), SPATE_OK);
     const uint8_t *frame = send_in(stack, &route, room, (const uint8_t *)"x", 1);
+    assert_int_equal(ether_get16(frame + 36), PEER_PORT);
+    assert_int_equal(spate_stack_route_set(stack, 0, &route, PEER_ADDRESS, 9), SPATE_OK);
+    assert_true(route.is_resolved);
+    frame = send_in(stack, &route, room, (const uint8_t *)"x", 1);
     assert_int_equal(ether_get16(frame + 36), 9);
     assert_true(ether_is_udp_right(frame + 14));
 
@@ -317,6 +320,15 @@ static void a_route_can_be_turned_to_another_port_and_host(void **state)
     assert_memory_equal(frame, other_mac, 6);
     assert_int_equal(ether_get32(frame + 30), PEER_ADDRESS + 1);
     assert_true(ether_is_udp_right(frame + 14));
+
+    /* What it led to before is given back each time. */
+    for (uint32_t i = 0; i < 200; i++) {
+        assert_int_equal(spate_stack_route_set(stack, 0, &route, PEER_ADDRESS + i % 100, 9),
+                         SPATE_OK);
+    }
+    spate_stack_route_clear(stack, &route);
+    assert_false(route.is_set);
+    assert_false(route.is_resolved);
     spate_stack_destroy(stack);
 }
 
