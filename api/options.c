@@ -1,6 +1,7 @@
 /* The options of a core: checked as a whole before anything is touched, with a remedy for each. */
 #include "core_internal.h"
 
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -119,6 +120,29 @@ static spate_err decide_transport(struct spate_options *options,
                : SPATE_OK;
 }
 
+/* A processor that this process may not use shows only when the thread starts: too late. */
+static spate_err check_cpu(const struct spate_options *options,
+                           const struct spate_message_line *line)
+{
+    cpu_set_t allowed;
+    char first[16] = "none";
+
+    if (options->cpu == 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0 ||
+        (options->cpu > 0 && options->cpu <= CPU_SETSIZE &&
+         CPU_ISSET((size_t)options->cpu - 1, &allowed))) {
+        return SPATE_OK;
+    }
+    for (size_t cpu = CPU_SETSIZE; cpu-- > 0;) {
+        if (CPU_ISSET(cpu, &allowed)) {
+            (void)snprintf(first, sizeof first, "%zu", cpu);
+        }
+    }
+    return spate_explain(line, SPATE_ERR_INVALID,
+                         "cpu %d is not among the %d processors that this process may use, of "
+                         "which the first is %s: choose one of them (taskset -p $$ shows them)",
+                         options->cpu - 1, CPU_COUNT(&allowed), first);
+}
+
 static spate_err check_rest(const struct spate_options *options,
                             const struct spate_message_line *line)
 {
@@ -148,7 +172,7 @@ static spate_err check_rest(const struct spate_options *options,
                              "a heartbeat is at most half of the shortest election timeout, and "
                              "that one not longer than the longest");
     }
-    return SPATE_OK;
+    return check_cpu(options, line);
 }
 
 static void set_transport_defaults(struct spate_options *options,

@@ -1,4 +1,5 @@
-"""Real cores for the tests: started on free loopback ports in a temporary folder, ended by pid.
+"""Real cores for the tests: on free loopback ports, or on DPDK over shared memory, in a temporary
+folder, ended by pid.
 
 Whatever happens (a failure, Ctrl-C, the end of a test's time), no process and no file is left:
 cores die with the test that started them, and the folder goes with the cluster.
@@ -19,6 +20,9 @@ import traceback
 import urllib.parse
 
 SPATE = os.environ.get("SPATE", "spate")
+
+# "socket": loopback. "memif": DPDK over shared memory, with addresses that only its stack knows.
+TRANSPORT = os.environ.get("SPATE_TEST_TRANSPORT", "socket")
 
 # Generous: a stalled machine and a sanitized build must not look like a dead leader.
 TIMES = ["--raft.election-timeout-min", "600ms", "--raft.election-timeout-max", "1200ms"]
@@ -85,10 +89,27 @@ def key_path(key):
     return "/v1/kv/" + urllib.parse.quote(key, safe="")
 
 
+def run(*words, env=None):
+    """Returns (exit code, standard error)."""
+    done = subprocess.run([SPATE, *map(str, words)], capture_output=True, timeout=PATIENCE_S,
+                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False)
+    return done.returncode, done.stderr.decode(errors="replace")
+
+
+def expect(code, says, *words, env=None):
+    """One line on standard error with all of `says`, and the exit code."""
+    got, err = run(*words, env=env)
+    lines = err.splitlines()
+    assert got == code, f"{words}: exits with {got}, not {code}: {err}"
+    assert len(lines) == 1 and lines[0].startswith("spate"), f"{words}: {err!r}"
+    for text in [says] if isinstance(says, str) else says:
+        assert text in lines[0], f"{words}: '{text}' is not in {lines[0]!r}"
+
+
 class Cluster:
     """Cores 1 to count. A context manager: leaving it ends and removes everything."""
 
-    def __init__(self, count=3, durability="disk", flags=()):
+    def __init__(self, count=3, durability="disk", flags=(), transport=TRANSPORT):
         self.folder = tempfile.mkdtemp(prefix="spate-test-")
         self.ids = list(range(1, count + 1))
         ports = free_ports(3 * count)
@@ -96,6 +117,7 @@ class Cluster:
         self.api = dict(zip(self.ids, ports[count:]))
         self.health = dict(zip(self.ids, ports[2 * count:]))
         self.durability, self.flags = durability, list(flags)
+        self.transport, self.user = transport, None
         self.cores = {}
 
     def __enter__(self):
@@ -109,7 +131,14 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def members(self):
-        return ",".join(f"{i}@127.0.0.1:{self.peer[i]}" for i in self.ids)
+        host = "10.77.0." if self.transport == "memif" else "127.0.0."
+        return ",".join(f"{i}@{host}{i if self.transport == 'memif' else 1}:{self.peer[i]}"
+                        for i in self.ids)
+
+    def network(self):
+        if self.transport == "memif":
+            return ["--transport", "dpdk", "--dpdk.device", f"memif:{self.folder}/memif"]
+        return []
 
     def data(self, core):
         return f"{self.folder}/{core}"
@@ -122,14 +151,16 @@ class Cluster:
         return [SPATE, "core", "--id", str(core), "--raft.members", self.members(),
                 "--insecure-peers", "local", "--durability", self.durability,
                 "--data", self.data(core), "--api.listen", f"127.0.0.1:{self.api[core]}",
-                "--health.listen", f"127.0.0.1:{self.health[core]}", *TIMES, *self.flags, *more]
+                "--health.listen", f"127.0.0.1:{self.health[core]}", *self.network(),
+                *TIMES, *self.flags, *more]
 
     def start(self, *which, more=()):
         for core in which or self.ids:
             with open(f"{self.folder}/{core}.log", "ab") as log:
                 self.cores[core] = subprocess.Popen(
                     self.arguments(core, *more), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    preexec_fn=_die_with_parent)
+                    preexec_fn=_die_with_parent, user=self.user, group=self.user,
+                    extra_groups=None if self.user is None else [])
 
     def kill(self, *which):
         """kill -9."""

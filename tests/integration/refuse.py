@@ -6,25 +6,9 @@ import shutil
 import socket
 import subprocess
 
-from cluster import PATIENCE_S, SPATE, Cluster, request, run_tests, wait_for
+from cluster import SPATE, Cluster, expect, request, run, run_tests, wait_for
 
 USAGE, NOT_READY, IN_USE, MISMATCH, CORRUPT, IO, PERMISSION = 2, 4, 6, 7, 8, 9, 10
-
-
-def run(*words, env=None):
-    done = subprocess.run([SPATE, *map(str, words)], capture_output=True, timeout=PATIENCE_S,
-                          env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False)
-    return done.returncode, done.stderr.decode(errors="replace")
-
-
-def expect(code, says, *words, env=None):
-    """One line on standard error with all of `says`, and the exit code."""
-    got, err = run(*words, env=env)
-    lines = err.splitlines()
-    assert got == code, f"{words}: exits with {got}, not {code}: {err}"
-    assert len(lines) == 1 and lines[0].startswith("spate"), f"{words}: {err!r}"
-    for text in [says] if isinstance(says, str) else says:
-        assert text in lines[0], f"{words}: '{text}' is not in {lines[0]!r}"
 
 
 def digest(folder):
@@ -75,6 +59,7 @@ def wrong_flags_and_values_are_named_with_what_would_do():
                 ("--raft.frame-bytes", "100"): ["raft.frame-bytes", "1472"],
                 ("--kv.quota", "many"): ["kv.quota"],
                 ("--cpu", "-1"): ["cpu"],
+                ("--cpu", "4095"): ["cpu 4095", "taskset"],
                 ("--api.listen", "nonsense"): ["api.listen", "nonsense"],
                 ("--health.listen", "127.0.0.1:x"): ["health.listen"],
                 ("--data", ""): ["--data"],

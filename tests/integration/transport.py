@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
-from cluster import PATIENCE_S, SPATE, Cluster, request, run_tests, wait_for
+from cluster import SPATE, Cluster, expect, request, run_tests, wait_for
 
 MODULES = pathlib.Path(os.environ["BUILD"], "tests/integration/module")
 NAME = "spate-net-dpdk.so"
@@ -38,16 +38,6 @@ def on_dpdk(cluster):
     members = cluster.members().split(",")
     members = [m.replace("127.0.0.1", f"10.77.0.{m.split('@')[0]}") for m in members]
     return ["--raft.members", ",".join(members), "--dpdk.device", "memif:/nonexistent/spate"]
-
-
-def expect(code, says, *words):
-    done = subprocess.run([SPATE, *words], capture_output=True, timeout=PATIENCE_S,
-                          stdin=subprocess.DEVNULL, check=False)
-    err = done.stderr.decode()
-    assert done.returncode == code, f"exits with {done.returncode}, not {code}: {err}"
-    assert len(err.splitlines()) == 1 and err.startswith("spate core: "), repr(err)
-    for text in says:
-        assert text in err, f"'{text}' is not in {err!r}"
 
 
 def metrics(cluster, core):

@@ -74,6 +74,11 @@ static void the_rest_is_checked_before_anything_is_touched(void **state)
     options.heartbeat_ns = 15000000;
     refused(&options, SPATE_ERR_INVALID, "heartbeat");
     options = right_options(3);
+    options.cpu = 4097;
+    refused(&options, SPATE_ERR_INVALID, "cpu 4096");
+    options.cpu = -1;
+    refused(&options, SPATE_ERR_INVALID, "choose one");
+    options = right_options(3);
     options.listen = "everywhere";
     refused(&options, SPATE_ERR_INVALID, "0.0.0.0:7209");
 }
