@@ -152,7 +152,8 @@ static void poll(struct host *host)
 
     while ((size = spate_stack_poll(host->stack, host->now, frame)) > 0) {
         spate_assert(size == (host->options.vlan != 0 ? 64 : 60));
-        spate_assert(++count < 8);
+        count++;
+        spate_assert(count < 8);
     }
     spate_assert(spate_stack_deadline(host->stack) > host->now);
 }

@@ -160,6 +160,21 @@ static void what_is_not_ours_is_dropped_by_reason(void **state)
     assert_dropped_with(SPATE_STACK_DROP_UDP_CHECKSUM_ABSENT, 40, 2, 0);
 }
 
+static void a_packet_without_room_for_a_udp_header_is_dropped(void **state)
+{
+    uint8_t frame[128];
+    struct spate_stack *stack = plain_stack();
+
+    (void)state;
+    for (uint32_t bytes = 0; bytes <= 8; bytes++) {
+        /* Ports and a length of eight, as far as they go. */
+        static const uint8_t udp[8] = {0x1c, 0x2a, 0x1c, 0x29, 0, 8, 0x12, 0x34};
+        struct ether_packet packet = packet_to_us(udp, bytes);
+        assert_dropped(stack, frame, ether_write_ip(frame, &packet), SPATE_STACK_DROP_UDP_LENGTH);
+    }
+    spate_stack_destroy(stack);
+}
+
 static void fragments_are_dropped_whichever_they_are(void **state)
 {
     (void)state;
@@ -338,6 +353,7 @@ int main(void)
         cmocka_unit_test(padding_and_what_follows_the_datagram_are_not_payload),
         cmocka_unit_test(options_of_the_ip_header_are_skipped),
         cmocka_unit_test(what_is_not_ours_is_dropped_by_reason),
+        cmocka_unit_test(a_packet_without_room_for_a_udp_header_is_dropped),
         cmocka_unit_test(fragments_are_dropped_whichever_they_are),
         cmocka_unit_test(a_source_that_is_no_host_is_dropped),
         cmocka_unit_test(any_flipped_bit_behind_ethernet_is_noticed),
