@@ -14,44 +14,45 @@
 #define SETTING_TEXT_BYTES 1024u
 
 /* name, default, what it means */
-#define SETTING_MAP(X)                                                                            \
-    X(ID, "id", "", "id of this core: 1 or more, one of raft.members")                            \
-    X(CLUSTER_ID, "cluster.id", "00000000-0000-0000-0000-000000000000",                           \
-      "id of the cluster, a UUID: the same on all members")                                       \
-    X(MEMBERS, "raft.members", "", "all voters, an odd number: 1@ADDRESS:PORT,2@ADDRESS:PORT,…")  \
-    X(LISTEN, "raft.node.listen", "", "where to bind for the peers (default: own address)")       \
-    X(TRANSPORT, "transport", "auto", "auto | socket | dpdk; auto: dpdk when dpdk.device is set") \
-    X(DPDK_DEVICE, "dpdk.device", "",                                                             \
-      "memif:DIRECTORY | af_packet:IF | af_xdp:IF | tap:NAME | pci:ADDRESS | vdev:DEVARGS")       \
-    X(DPDK_ADDRESS, "dpdk.address", "",                                                           \
-      "own IPv4 address and prefix (default: the member's, /24)")                                 \
-    X(DPDK_GATEWAY, "dpdk.gateway", "", "router to members off the subnet")                       \
-    X(DPDK_VLAN, "dpdk.vlan", "0", "802.1Q tag; 0: untagged")                                     \
-    X(DPDK_MTU, "dpdk.mtu", "0", "largest IPv4 packet; 0: the device's own, memif 9000")          \
-    X(DPDK_MEMORY, "dpdk.memory", "0",                                                            \
-      "MiB of memory without hugepages; 0: what the device needs")                                \
-    X(DPDK_EAL_EXTRA, "dpdk.eal_extra", "", "further arguments of DPDK's EAL")                    \
-    X(POLL, "poll", "auto", "auto | busy | adaptive; auto: busy on dpdk with cpu, else adaptive") \
-    X(INSECURE_PEERS, "insecure-peers", "refused",                                                \
-      "frames between cores are not sealed: refused | local | any")                               \
-    X(DURABILITY, "durability", "disk", "disk | memory: what an acknowledged write is on")        \
-    X(DATA, "data", "", "directory for what must last (durability disk)")                         \
-    X(STATE_MACHINE, "state-machine", "kv", "kv | counting")                                      \
-    X(QUOTA, "kv.quota", "1G", "bytes of keys and values; the same on all members")               \
-    X(FRAME_BYTES, "raft.frame-bytes", "0", "largest UDP payload; 0: by transport")               \
-    X(LOG_BUDGET, "raft.log-budget", "256M", "memory for the log")                                \
-    X(ELECTION_MIN, "raft.election-timeout-min", "300ms", "shortest election timeout")            \
-    X(ELECTION_MAX, "raft.election-timeout-max", "600ms", "longest election timeout")             \
-    X(HEARTBEAT, "raft.heartbeat", "50ms", "how often an idle leader is heard")                   \
-    X(SPIN, "poll.spin", "50us", "adaptive polling: how long to spin before blocking")            \
-    X(CPU, "cpu", "", "pin the node's thread to this processor")                                  \
-    X(APPLY, "apply", "inline", "inline | thread: where the state machine runs")                  \
-    X(HEALTH_LISTEN, "health.listen", "127.0.0.1:7208", "health and metrics, HTTP, read only")    \
-    X(API_LISTEN, "api.listen", "127.0.0.1:7220", "the API, plain HTTP: loopback addresses only") \
-    X(API_FOLLOWER, "api.follower", "forward",                                                    \
-      "forward | redirect: what a follower does with a write")                                    \
-    X(API_MEMBERS, "api.members", "",                                                             \
-      "for redirect: where the members' APIs are: 1@HOST:PORT,2@HOST:PORT,…")                     \
+#define SETTING_MAP(X)                                                                             \
+    X(ID, "id", "", "id of this core: 1 or more, one of raft.members")                             \
+    X(CLUSTER_ID, "cluster.id", "00000000-0000-0000-0000-000000000000",                            \
+      "id of the cluster, a UUID: the same on all members")                                        \
+    X(MEMBERS, "raft.members", "", "all voters, an odd number: 1@ADDRESS:PORT,2@ADDRESS:PORT,…")   \
+    X(LISTEN, "raft.node.listen", "", "where to bind for the peers (default: own address)")        \
+    X(TRANSPORT, "transport", "auto", "auto | socket | dpdk; auto: dpdk when dpdk.device is set")  \
+    X(DPDK_DEVICE, "dpdk.device", "",                                                              \
+      "memif:DIRECTORY | af_packet:IF | af_xdp:IF | tap:NAME | pci:ADDRESS | vdev:DEVARGS")        \
+    X(DPDK_ADDRESS, "dpdk.address", "",                                                            \
+      "own IPv4 address and prefix (default: the member's, /24)")                                  \
+    X(DPDK_GATEWAY, "dpdk.gateway", "", "router to members off the subnet")                        \
+    X(DPDK_VLAN, "dpdk.vlan", "0", "802.1Q tag; 0: untagged")                                      \
+    X(DPDK_MTU, "dpdk.mtu", "0", "largest IPv4 packet; 0: the device's own, memif 9000")           \
+    X(DPDK_MEMORY, "dpdk.memory", "0",                                                             \
+      "MiB of memory without hugepages; 0: what the device needs")                                 \
+    X(DPDK_EAL_EXTRA, "dpdk.eal_extra", "", "further arguments of DPDK's EAL")                     \
+    X(POLL, "poll", "auto", "auto | busy | adaptive; auto: busy on dpdk with cpu, else adaptive")  \
+    X(INSECURE_PEERS, "insecure-peers", "refused",                                                 \
+      "frames between cores are not sealed: refused | local | any")                                \
+    X(DURABILITY, "durability", "disk", "disk | memory: what an acknowledged write is on")         \
+    X(DATA, "data", "", "directory for what must last (durability disk)")                          \
+    X(STATE_MACHINE, "state-machine", "kv", "kv | counting")                                       \
+    X(QUOTA, "kv.quota", "1G", "bytes of keys and values; the same on all members")                \
+    X(FRAME_BYTES, "raft.frame-bytes", "0",                                                        \
+      "largest UDP payload; 0: 1472, on loopback 60000, on dpdk what the MTU allows")              \
+    X(LOG_BUDGET, "raft.log-budget", "256M", "memory for the log")                                 \
+    X(ELECTION_MIN, "raft.election-timeout-min", "300ms", "shortest election timeout")             \
+    X(ELECTION_MAX, "raft.election-timeout-max", "600ms", "longest election timeout")              \
+    X(HEARTBEAT, "raft.heartbeat", "50ms", "how often an idle leader is heard")                    \
+    X(SPIN, "poll.spin", "50us", "adaptive polling: how long to spin before blocking")             \
+    X(CPU, "cpu", "", "pin the node's thread to this processor; on dpdk, of the card's NUMA node") \
+    X(APPLY, "apply", "inline", "inline | thread: where the state machine runs")                   \
+    X(HEALTH_LISTEN, "health.listen", "127.0.0.1:7208", "health and metrics, HTTP, read only")     \
+    X(API_LISTEN, "api.listen", "127.0.0.1:7220", "the API, plain HTTP: loopback addresses only")  \
+    X(API_FOLLOWER, "api.follower", "forward",                                                     \
+      "forward | redirect: what a follower does with a write")                                     \
+    X(API_MEMBERS, "api.members", "",                                                              \
+      "for redirect: where the members' APIs are: 1@HOST:PORT,2@HOST:PORT,…")                      \
     X(LOG_LEVEL, "log.level", "info", "error | warning | info | debug")
 
 enum setting {

@@ -352,6 +352,11 @@ static void creation_needs_the_permission_that_its_addresses_call_for(void **sta
     options.peers[1].address.bytes[0] = 10;
     options.net = tiny_hub_open(hub, 0, SPATE_FRAME_BYTES_MIN);
     assert_int_equal(spate_link_create(&options, &link), SPATE_ERR_PERMISSION);
+    options.net_is_local = true; /* Shared memory: addresses say nothing. */
+    options.net = tiny_hub_open(hub, 0, SPATE_FRAME_BYTES_MIN);
+    assert_int_equal(spate_link_create(&options, &link), SPATE_OK);
+    spate_link_destroy(link);
+    options.net_is_local = false;
     options.insecure_peers = SPATE_INSECURE_PEERS_ANY;
     options.net = tiny_hub_open(hub, 0, SPATE_FRAME_BYTES_MIN);
     assert_int_equal(spate_link_create(&options, &link), SPATE_OK);
