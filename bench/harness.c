@@ -30,9 +30,10 @@ struct cluster_options harness_cluster(const struct harness *harness, bool is_bu
     return (struct cluster_options){
         .program = harness->program,
         .nodes = harness->nodes,
+        .transport = harness->transport,
         .is_busy = is_busy,
         .directory = directory,
-        .frame_bytes = harness->frame_bytes,
+        .frame_bytes = harness_core_frame_bytes(harness),
         .leader_cpu = harness->leader_cpu,
         .follower_cpu = harness->follower_cpu,
         .log_budget_bytes = 256u << 20,
@@ -72,6 +73,7 @@ struct bench_row *harness_add_row(struct harness *harness, const char *name, con
     struct bench_row *row = bench_results_add(harness->results, name, unit);
 
     bench_row_label(row, "loop", "%s", loop);
+    bench_row_label(row, "transport", "%s", transport_name(harness->transport->kind));
     bench_row_label(row, "polling", "%s", is_busy ? "busy" : "adaptive");
     bench_row_label(row, "durability", "%s", harness->is_durable ? "disk" : "memory");
     bench_row_label(row, "nodes", "%u", harness->nodes);

@@ -12,17 +12,22 @@
 
 /* What the command line asks for. */
 struct harness {
-    const char *program;   /* This program, for the agents. */
-    const char *output;    /* Folder of the results; NULL: print only. */
-    const char *directory; /* For durable rows. */
+    const char *program;     /* This program, for the agents. */
+    const char *dpdk_limits; /* spate-limits-dpdk, beside it. */
+    const char *output;      /* Folder of the results; NULL: print only. */
+    const char *directory;   /* For durable rows. */
     uint32_t nodes;
+    struct transport transports[TRANSPORT_KINDS];
+    uint32_t transport_count;
+    uint32_t transports_open;
+    const struct transport *transport; /* Of the cluster that is next. */
     uint32_t payload_bytes;
     uint32_t in_flight[HARNESS_IN_FLIGHT_MAX];
     uint32_t in_flight_count;
     bool polls_busy;     /* Measure with busy polling … */
     bool polls_adaptive; /* … and/or with adaptive. */
     bool is_durable;
-    uint32_t frame_bytes;
+    uint32_t frame_bytes; /* 0: by transport. */
     uint32_t runs;
     double seconds;
     double warmup_seconds;
@@ -47,6 +52,12 @@ bool harness_read_options(struct harness *harness, int argument_count, char **ar
 /* Options for a cluster of this harness. `is_busy` and durability are the row's. */
 struct cluster_options harness_cluster(const struct harness *harness, bool is_busy,
                                        const char *directory);
+
+/* transports.c. Opening says why not. A core's frames; and what they are in the bare loop. */
+bool harness_open_transports(struct harness *harness);
+void harness_close_transports(struct harness *harness);
+uint32_t harness_core_frame_bytes(const struct harness *harness);
+uint32_t harness_bare_frame_bytes(const struct harness *harness);
 
 /* Adds a row with the labels that every cell has. */
 struct bench_row *harness_add_row(struct harness *harness, const char *name, const char *unit,

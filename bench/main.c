@@ -122,7 +122,8 @@ static int measure(struct harness *harness, const char *profile, char *const arg
                       harness->output, strerror(errno));
         return 2;
     }
-    int code = run_profile(harness, profile);
+    int code = harness_open_transports(harness) ? run_profile(harness, profile) : 1;
+    harness_close_transports(harness);
     if (process_is_interrupted()) {
         code = INTERRUPTED;
     }
@@ -143,10 +144,11 @@ static int measure(struct harness *harness, const char *profile, char *const arg
 
 int main(int argument_count, char **arguments)
 {
-    static char program[4096];
+    static char program[4096], dpdk_limits[4096 + 32];
     struct harness harness = {.nodes = 3,
                               .payload_bytes = 64,
-                              .frame_bytes = 60000,
+                              .transports = {{.kind = TRANSPORT_SOCKET}},
+                              .transport_count = 1,
                               .runs = 5,
                               .seconds = 2,
                               .warmup_seconds = 0.5,
@@ -154,7 +156,8 @@ int main(int argument_count, char **arguments)
                               .leader_cpu = 0,
                               .follower_cpu = 1,
                               .directory = ".",
-                              .program = program};
+                              .program = program,
+                              .dpdk_limits = dpdk_limits};
     const char *profile = NULL;
     int code = 0;
 
@@ -171,6 +174,9 @@ int main(int argument_count, char **arguments)
         (void)fprintf(stderr, "spate bench: /proc is not mounted\n");
         return 1;
     }
+    (void)snprintf(dpdk_limits, sizeof dpdk_limits, "%.*s/spate-limits-dpdk",
+                   (int)(strrchr(program, '/') - program), program);
+    harness.transport = &harness.transports[0];
     process_catch_signals();
     return measure(&harness, profile != NULL ? profile : "latency", arguments);
 }

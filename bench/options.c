@@ -24,7 +24,9 @@ static const char usage[] =
     "  --payload BYTES [64]     of each entry, a multiple of 8\n"
     "  --in-flight N,N,…        closed loops (peak), instead of the profile's\n"
     "  --polling busy|adaptive|both\n"
-    "  --frame BYTES [60000]    UDP payload\n"
+    "  --transport T,T,… [socket]  socket: loopback; memif: DPDK in shared memory; veth (the\n"
+    "                           kernel), af_packet, af_xdp (DPDK): namespaces, as root\n"
+    "  --frame BYTES            UDP payload [60000 on loopback, else what the device carries]\n"
     "  --rate N                 open loop: entries a second, instead of shares of the peak\n"
     "  --arrivals poisson|constant [poisson]\n"
     "  --find-max --p99-under TIME   the highest rate whose p99 holds: 50us, 1ms\n"
@@ -38,6 +40,7 @@ enum option_id {
     PAYLOAD,
     IN_FLIGHT,
     POLLING,
+    TRANSPORT,
     FRAME,
     RUNS,
     SECONDS,
@@ -59,6 +62,7 @@ static const struct option option_table[] = {
     {"payload", required_argument, NULL, PAYLOAD},
     {"in-flight", required_argument, NULL, IN_FLIGHT},
     {"polling", required_argument, NULL, POLLING},
+    {"transport", required_argument, NULL, TRANSPORT},
     {"frame", required_argument, NULL, FRAME},
     {"runs", required_argument, NULL, RUNS},
     {"seconds", required_argument, NULL, SECONDS},
@@ -109,6 +113,22 @@ static bool read_polling(struct harness *harness, const char *text)
     harness->polls_busy = is_both || strcmp(text, "busy") == 0;
     harness->polls_adaptive = is_both || strcmp(text, "adaptive") == 0;
     return harness->polls_busy || harness->polls_adaptive;
+}
+
+/* Only named here: they are opened when all options are known to be good. */
+static bool read_transports(struct harness *harness, char *text)
+{
+    char *item = NULL;
+
+    harness->transport_count = 0;
+    while ((item = strsep(&text, ",")) != NULL) {
+        enum transport_kind kind;
+        if (harness->transport_count == TRANSPORT_KINDS || !transport_parse(item, &kind)) {
+            return false;
+        }
+        harness->transports[harness->transport_count++].kind = kind;
+    }
+    return true;
 }
 
 static bool read_arrivals(struct harness *harness, const char *text)
@@ -163,6 +183,8 @@ static bool read_option(struct harness *harness, int id, char *text)
         return read_number(text, 0, 3600, &harness->warmup_seconds);
     case RATE:
         return read_number(text, 1, 1e9, &harness->rate);
+    case TRANSPORT:
+        return read_transports(harness, text);
     case ARRIVALS:
         return read_arrivals(harness, text);
     case FIND_MAX:

@@ -7,14 +7,16 @@
 #include <stdlib.h>
 
 #include "bench/harness.h"
+#include "bench/limits/dpdk.h"
 #include "bench/limits/limits.h"
 #include "bench/report/recorder.h"
 #include "bench/statistics.h"
 
-#define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX)
+#define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX * TRANSPORT_KINDS)
 
 /* One cell of the measurement and its rows. */
 struct variant {
+    const struct transport *transport;
     bool is_busy;
     uint32_t in_flight;
     struct bench_row *p50;
@@ -44,16 +46,19 @@ static void name_histograms(const struct harness *harness, const struct variant 
     const char *polling = variant->is_busy ? "busy" : "adaptive";
     const char *durability = harness->is_durable ? "disk" : "memory";
 
-    (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%u", polling, durability,
-                   variant->in_flight);
-    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%u", polling,
+    const char *transport = transport_name(harness->transport->kind);
+
+    (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%s-%u", transport, polling,
                    durability, variant->in_flight);
+    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u", transport,
+                   polling, durability, variant->in_flight);
 }
 
 static bool set_up(struct harness *harness, struct variant *variant, bool is_busy,
                    uint32_t in_flight)
 {
-    *variant = (struct variant){.is_busy = is_busy, .in_flight = in_flight};
+    *variant = (struct variant){
+        .transport = harness->transport, .is_busy = is_busy, .in_flight = in_flight};
     variant->p50 = add_row(harness, variant, "commit p50", "ns");
     variant->p99 = add_row(harness, variant, "commit p99", "ns");
     variant->rate = add_row(harness, variant, "committed", "entries/s");
@@ -105,10 +110,11 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
                      struct spate_histogram *latency)
 {
     const struct bench_bare_options options = {
+        .transport = harness->transport,
         .nodes = harness->nodes,
         .payload_bytes = harness->payload_bytes,
         .in_flight = variant->in_flight,
-        .frame_bytes = harness->frame_bytes != 0 ? harness->frame_bytes : 60000,
+        .frame_bytes = harness_bare_frame_bytes(harness),
         .seconds = harness->seconds,
         .warmup_seconds = harness->warmup_seconds,
         .polling = variant->is_busy ? BENCH_POLLING_BUSY : BENCH_POLLING_ADAPTIVE,
@@ -118,7 +124,10 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
     };
     struct bench_bare_result result;
 
-    if (!bench_bare_run(&options, latency, &result)) {
+    const bool is_done = transport_is_dpdk(harness->transport->kind)
+                             ? bench_dpdk_bare_run(harness->dpdk_limits, &options, latency, &result)
+                             : bench_bare_run(&options, latency, &result);
+    if (!is_done) {
         return false;
     }
     variant->bare_p50[run] = (double)spate_histogram_percentile(latency, 50);
@@ -140,7 +149,9 @@ static bool run_all(struct harness *harness, struct variant variants[], uint32_t
 {
     for (uint32_t run = 0; run < harness->runs; run++) {
         for (uint32_t v = 0; v < count; v++) {
-            harness_progress("peak, run %u of %u: %s polling, %u in flight", run + 1, harness->runs,
+            harness->transport = variants[v].transport;
+            harness_progress("peak, run %u of %u: %s, %s polling, %u in flight", run + 1,
+                             harness->runs, transport_name(harness->transport->kind),
                              variants[v].is_busy ? "busy" : "adaptive", variants[v].in_flight);
             spate_histogram_reset(latency);
             if (!run_cluster(harness, &variants[v], latency) || process_is_interrupted()) {
@@ -156,18 +167,20 @@ static bool run_all(struct harness *harness, struct variant variants[], uint32_t
     return true;
 }
 
-/* Every number in flight with every kind of polling that is asked for. */
+/* Every number in flight, over every transport, with every kind of polling that is asked for. */
 static bool set_up_all(struct harness *harness, struct variant variants[], uint32_t *ret_count)
 {
     uint32_t count = 0;
     bool is_set_up = true;
 
-    for (uint32_t i = 0; i < harness->in_flight_count && is_set_up; i++) {
-        if (harness->polls_busy) {
-            is_set_up = set_up(harness, &variants[count++], true, harness->in_flight[i]);
+    for (uint32_t i = 0; i < harness->in_flight_count * harness->transport_count; i++) {
+        const uint32_t in_flight = harness->in_flight[i / harness->transport_count];
+        harness->transport = &harness->transports[i % harness->transport_count];
+        if (harness->polls_busy && is_set_up) {
+            is_set_up = set_up(harness, &variants[count++], true, in_flight);
         }
         if (harness->polls_adaptive && is_set_up) {
-            is_set_up = set_up(harness, &variants[count++], false, harness->in_flight[i]);
+            is_set_up = set_up(harness, &variants[count++], false, in_flight);
         }
     }
     *ret_count = count;
@@ -188,5 +201,6 @@ bool harness_peak(struct harness *harness)
         is_done = bench_recorder_close(&variants[v].bare_latency) && is_done;
     }
     spate_histogram_destroy(latency);
+    harness->transport = &harness->transports[0];
     return is_done;
 }

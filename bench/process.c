@@ -48,7 +48,7 @@ _Noreturn static void become(char *const arguments[], const int in[2], const int
     }
     (void)signal(SIGINT, SIG_DFL);
     (void)signal(SIGTERM, SIG_DFL);
-    (void)execv(arguments[0], arguments);
+    (void)execvp(arguments[0], arguments);
     _exit(127);
 }
 
@@ -200,4 +200,11 @@ uint64_t process_resident_bytes(void)
     }
     (void)fclose(file);
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void process_pause_ms(long ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)nanosleep(&pause, NULL);
 }

@@ -18,8 +18,8 @@ struct process {
 };
 
 /*
- * Starts `arguments[0]` with the given arguments (NULL at the end). Returns false with errno.
- * Its standard error is ours.
+ * Starts `arguments[0]` (looked up in PATH when it has no slash) with the given arguments (NULL at
+ * the end). Returns false with errno. Its standard error is ours.
  */
 bool process_start(struct process *process, char *const arguments[]);
 
@@ -34,6 +34,8 @@ const char *process_hear(struct process *process, int timeout_ms);
 /* Ends it with `signal_number`, waits until it is gone (kills it after `grace_ms`). Returns its
  * wait status; 0 when it did not run. */
 int process_end(struct process *process, int signal_number, int grace_ms);
+
+void process_pause_ms(long ms);
 
 /* CPU time used by the calling process, all threads. */
 uint64_t process_cpu_ns(void);

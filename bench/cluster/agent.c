@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,12 +196,12 @@ static spate_err drive(struct agent *agent)
 }
 
 /* ID MEMBERS busy|adaptive memory|DIRECTORY FRAME_BYTES LEADER_CPU FOLLOWER_CPU BUDGET ELECTION_MS
- */
+ * DEVICE (of DPDK; empty: sockets) */
 static bool read_arguments(struct agent *agent, int argument_count, char **arguments)
 {
     struct spate_options *options = &agent->options;
 
-    if (argument_count != 9) {
+    if (argument_count != 10) {
         return false;
     }
     options->id = (spate_node_id)strtoul(arguments[0], NULL, 10);
@@ -226,7 +227,9 @@ static bool read_arguments(struct agent *agent, int argument_count, char **argum
     options->election_timeout_ns_min = strtoull(arguments[8], NULL, 10) * 1000000u;
     options->election_timeout_ns_max = 2 * options->election_timeout_ns_min;
     options->heartbeat_ns = options->election_timeout_ns_min / 6;
-    options->insecure_peers = SPATE_INSECURE_LOCAL;
+    options->insecure_peers = SPATE_INSECURE_ANY;
+    options->dpdk.device = arguments[9];
+    options->transport = arguments[9][0] != '\0' ? SPATE_TRANSPORT_DPDK : SPATE_TRANSPORT_SOCKET;
     return true;
 }
 
@@ -241,6 +244,9 @@ int agent_run(int argument_count, char **arguments)
         (void)fprintf(stderr, "spate bench: an agent was started with wrong arguments\n");
         return 2;
     }
+    /* The end of standard input and `stop` end it in order; a port left open would leave a trace.
+     */
+    (void)signal(SIGTERM, SIG_IGN);
     agent.clock = spate_clock_fast_create();
     spate_counting_init(&agent.counting);
     agent.options.fsm = &agent.counting.fsm;

@@ -7,16 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define READY_TIMEOUT_MS 20000
-
-static void pause_ms(long ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&pause, NULL);
-}
 
 /* Ports that are free now: all are bound at once, so that they differ, then let go. */
 static bool choose_members(struct cluster *cluster)
@@ -48,6 +41,22 @@ static bool choose_members(struct cluster *cluster)
     return count == cluster->options.nodes;
 }
 
+/* The transport knows where cores are, unless they share loopback. */
+static bool name_members(struct cluster *cluster)
+{
+    const struct transport *transport = cluster->options.transport;
+    size_t at = 0;
+
+    if (transport->kind == TRANSPORT_SOCKET) {
+        return choose_members(cluster);
+    }
+    for (uint32_t n = 0; n < cluster->options.nodes; n++) {
+        at += (size_t)snprintf(cluster->members + at, sizeof cluster->members - at, "%s%u@%s",
+                               n == 0 ? "" : ",", n + 1, transport->node[n].address);
+    }
+    return at < sizeof cluster->members;
+}
+
 static bool start_agent(struct cluster *cluster, uint32_t agent)
 {
     const struct cluster_options *options = &cluster->options;
@@ -71,9 +80,16 @@ static bool start_agent(struct cluster *cluster, uint32_t agent)
     (void)snprintf(texts[4], sizeof texts[4], "%llu",
                    (unsigned long long)options->log_budget_bytes);
     (void)snprintf(texts[5], sizeof texts[5], "%u", options->election_timeout_ms);
-    char *arguments[] = {program,  verb,     texts[0], cluster->members, polling,  directory,
-                         texts[1], texts[2], texts[3], texts[4],         texts[5], NULL};
-    if (!process_start(&cluster->agents[agent], arguments)) {
+    struct transport_node node = options->transport->node[agent];
+    char ip[] = "ip", netns[] = "netns", exec[] = "exec";
+    char *arguments[] = {ip,       netns,     exec,     node.network_space,
+                         program,  verb,      texts[0], cluster->members,
+                         polling,  directory, texts[1], texts[2],
+                         texts[3], texts[4],  texts[5], node.device,
+                         NULL};
+    /* `ip netns exec` becomes the program: its process id is the core's. */
+    if (!process_start(&cluster->agents[agent],
+                       node.network_space[0] != '\0' ? arguments : arguments + 4)) {
         return false;
     }
     const char *line = process_hear(&cluster->agents[agent], READY_TIMEOUT_MS);
@@ -121,7 +137,7 @@ bool cluster_find_leader(struct cluster *cluster, int timeout_ms)
         if (best > 0) {
             return true;
         }
-        pause_ms(5);
+        process_pause_ms(5);
     }
     return false;
 }
@@ -130,7 +146,7 @@ bool cluster_start(struct cluster *cluster, const struct cluster_options *option
                    uint32_t message_bytes)
 {
     *cluster = (struct cluster){.options = *options};
-    if (!choose_members(cluster)) {
+    if (!name_members(cluster)) {
         (void)snprintf(message, message_bytes, "no free UDP ports on 127.0.0.1");
         return false;
     }
@@ -145,7 +161,7 @@ bool cluster_start(struct cluster *cluster, const struct cluster_options *option
         (void)snprintf(message, message_bytes, "no core became leader within 20 s");
         return false;
     }
-    pause_ms(20); /* The leader moves to its CPU. */
+    process_pause_ms(20); /* The leader moves to its CPU. */
     return true;
 }
 
@@ -246,7 +262,7 @@ bool cluster_is_equal(struct cluster *cluster, int timeout_ms)
         if (is_equal) {
             return true;
         }
-        pause_ms(10);
+        process_pause_ms(10);
     }
     return false;
 }

@@ -7,15 +7,17 @@
 
 #include "base/histogram.h"
 #include "bench/process.h"
+#include "bench/transport/transport.h"
 
 #define CLUSTER_NODES_MAX 7u
 
 struct cluster_options {
     const char *program; /* This program: agents are started as `program agent …`. */
     uint32_t nodes;
-    bool is_busy;          /* Polling; else adaptive. */
-    const char *directory; /* Durable below it; NULL: memory. */
-    uint32_t frame_bytes;  /* UDP payload; 0: the default of loopback. */
+    const struct transport *transport; /* Open while the cluster runs. */
+    bool is_busy;                      /* Polling; else adaptive. */
+    const char *directory;             /* Durable below it; NULL: memory. */
+    uint32_t frame_bytes;              /* UDP payload; 0: what the transport is best at. */
     int leader_cpu;
     int follower_cpu;
     uint64_t log_budget_bytes;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "bench/children.h"
-#include "bench/limits/bare_internal.h"
+#include "bench/limits/bare_loop.h"
 #include "bench/process.h"
 
 static bool is_possible(const struct bench_bare_options *options)
@@ -23,13 +23,27 @@ static bool is_possible(const struct bench_bare_options *options)
     return true;
 }
 
+/* NULL on loopback. */
+static const struct transport_node *node_of(const struct bare_setup *setup, uint32_t node)
+{
+    const struct transport *transport = setup->options->transport;
+
+    return transport == NULL || transport->kind == TRANSPORT_SOCKET ? NULL : &transport->node[node];
+}
+
 static bool open_sockets(struct bare_setup *setup)
 {
-    setup->leader_fd = bench_socket_open(&setup->leader_address);
-    bool is_good = setup->leader_fd >= 0;
+    bool is_good = true;
+
+    for (uint32_t n = 0; n <= setup->followers; n++) {
+        struct sockaddr_in *address =
+            n == 0 ? &setup->leader_address : &setup->follower_addresses[n - 1];
+        setup->sockets[n] = bench_socket_port(bench_socket_open(node_of(setup, n), address));
+        is_good = is_good && setup->sockets[n].fd >= 0;
+    }
+    setup->leader_port = &setup->sockets[0];
     for (uint32_t f = 0; f < setup->followers; f++) {
-        setup->follower_fds[f] = bench_socket_open(&setup->follower_addresses[f]);
-        is_good = is_good && setup->follower_fds[f] >= 0;
+        setup->follower_ports[f] = &setup->sockets[f + 1];
     }
     if (!is_good) {
         (void)fprintf(stderr, "bare loop: cannot open UDP sockets: %s\n", strerror(errno));
@@ -39,9 +53,8 @@ static bool open_sockets(struct bare_setup *setup)
 
 static void close_sockets(const struct bare_setup *setup)
 {
-    (void)close(setup->leader_fd);
-    for (uint32_t f = 0; f < setup->followers; f++) {
-        (void)close(setup->follower_fds[f]);
+    for (uint32_t n = 0; n <= setup->followers; n++) {
+        (void)close(setup->sockets[n].fd);
     }
 }
 

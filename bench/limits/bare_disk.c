@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "bench/limits/bare_internal.h"
+#include "bench/limits/bare_loop.h"
 
 #define LOG_BYTES (64u << 20)
 

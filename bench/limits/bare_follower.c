@@ -1,11 +1,12 @@
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "bench/limits/bare_internal.h"
+#include "bench/clock.h"
+#include "bench/limits/bare_loop.h"
 
 /* Receive calls before what came is made durable and acknowledged. */
 #define ROUNDS_MAX 4u
+
+#define HELLO_NS 10000000u
 
 struct follower {
     const struct bench_bare_options *options;
@@ -15,7 +16,8 @@ struct follower {
     uint64_t last;   /* Held. */
     uint64_t synced; /* On the disk. */
     uint32_t index;
-    int fd;
+    struct bench_port *port;
+    const struct sockaddr_in *leader_address;
 };
 
 /* Copies the entries of one frame that continue the log. */
@@ -53,7 +55,7 @@ static bool receive(struct follower *follower)
     bool has_received = false;
 
     for (uint32_t round = 0; round < ROUNDS_MAX && count == BENCH_RX_FRAMES; round++) {
-        count = bench_receive(receiver, follower->fd);
+        count = follower->port->receive(follower->port, receiver);
         for (uint32_t m = 0; m < count; m++) {
             const uint8_t *bytes = receiver->parts[m].iov_base;
             const uint32_t total = receiver->messages[m].msg_len;
@@ -82,22 +84,31 @@ static void sync_received(struct follower *follower)
     }
 }
 
-static bool set_up(struct follower *follower, const struct bare_setup *setup, uint32_t index)
+static bool set_up(struct follower *follower, struct bare_setup *setup, uint32_t index)
 {
     const struct bench_bare_options *options = setup->options;
 
     follower->options = options;
+    follower->leader_address = &setup->leader_address;
     follower->index = index;
-    follower->fd = setup->follower_fds[index];
-    if (connect(follower->fd, (const struct sockaddr *)&setup->leader_address,
-                sizeof setup->leader_address) != 0) {
-        (void)fprintf(stderr, "follower %u: connect: %s\n", index, strerror(errno));
-        return false;
-    }
+    follower->port = setup->follower_ports[index];
     return bench_receiver_create(&follower->receiver) &&
            bare_log_create(&follower->log, options->payload_bytes, options->in_flight) &&
            (options->durable_directory == NULL ||
             bench_journal_open(options->durable_directory, &follower->journal));
+}
+
+static void acknowledge(struct follower *follower, struct bare_header *ack)
+{
+    struct iovec part = {.iov_base = ack, .iov_len = sizeof *ack};
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = &part,
+                                          .msg_iovlen = 1,
+                                          .msg_name = (void *)(uintptr_t)follower->leader_address,
+                                          .msg_namelen = sizeof *follower->leader_address}};
+
+    ack->first = follower->last;
+    /* A lost one is made good by the next: the leader goes back. */
+    (void)follower->port->send(follower->port, &message, 1);
 }
 
 int bare_follow(void *argument)
@@ -110,20 +121,25 @@ int bare_follow(void *argument)
     }
     /* The first acknowledgement says that this follower is there. */
     struct bare_header ack = {.from = self->index};
-    uint64_t idle_since = 0;
+    uint64_t idle_since = 0, said_at = bench_now_ns();
     bool has_news = true;
     while (!atomic_load_explicit(self->setup->is_over, memory_order_relaxed)) {
         if (has_news) {
             if (follower.options->durable_directory != NULL) {
                 sync_received(&follower);
             }
-            ack.first = follower.last;
-            (void)send(follower.fd, &ack, sizeof ack, 0);
+            acknowledge(&follower, &ack);
             idle_since = 0;
         } else {
-            bench_socket_idle(follower.options->polling, follower.fd, -1, &idle_since);
+            bench_socket_idle(follower.options->polling, follower.port->fd, -1, &idle_since);
         }
         has_news = receive(&follower);
+        if (follower.last == 0 && !has_news) {
+            /* The leader may not have been there for the first one. */
+            const uint64_t now = bench_now_ns();
+            has_news = now - said_at > HELLO_NS;
+            said_at = has_news ? now : said_at;
+        }
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 
 #include "bench/children.h"
 #include "bench/clock.h"
-#include "bench/limits/bare_internal.h"
+#include "bench/limits/bare_loop.h"
 #include "bench/process.h"
 
 /* Datagrams of one send call, the frames that UDP_SEGMENT cuts one into, and their parts. */
@@ -46,7 +46,7 @@ struct peer {
 };
 
 struct leader {
-    const struct bare_setup *setup;
+    struct bare_setup *setup;
     const struct bench_bare_options *options;
     struct bare_log log;
     struct bare_disk disk;
@@ -196,14 +196,14 @@ static bool send_entries(struct leader *leader, uint64_t now)
 
     gather(leader, now);
     while (done < outbox->count) {
-        const int sent = sendmmsg(leader->setup->leader_fd, outbox->messages + done,
-                                  outbox->count - done, MSG_DONTWAIT);
-        if (sent <= 0) {
+        struct bench_port *port = leader->setup->leader_port;
+        const uint32_t sent = port->send(port, outbox->messages + done, outbox->count - done);
+        if (sent == 0) {
             break;
         }
-        done += (uint32_t)sent;
+        done += sent;
     }
-    /* What the kernel had no room for goes again next turn. */
+    /* What there was no room for goes again next turn. */
     for (uint32_t m = outbox->count; m > done; m--) {
         leader->peers[outbox->follower[m - 1]].sent = outbox->first[m - 1] - 1;
     }
@@ -212,7 +212,8 @@ static bool send_entries(struct leader *leader, uint64_t now)
 
 static bool receive_acks(struct leader *leader, uint64_t now)
 {
-    const uint32_t count = bench_receive(&leader->receiver, leader->setup->leader_fd);
+    struct bench_port *port = leader->setup->leader_port;
+    const uint32_t count = port->receive(port, &leader->receiver);
 
     for (uint32_t m = 0; m < count; m++) {
         struct bare_header ack;
@@ -317,7 +318,7 @@ static uint64_t run_until(struct leader *leader, uint64_t end_ns)
         if (turn(leader, now)) {
             idle_since = 0;
         } else {
-            bench_socket_idle(leader->options->polling, leader->setup->leader_fd, disk_fd,
+            bench_socket_idle(leader->options->polling, leader->setup->leader_port->fd, disk_fd,
                               &idle_since);
         }
         now = bench_now_ns();
@@ -337,7 +338,8 @@ static bool wait_for_followers(struct leader *leader)
             return false;
         }
         if (!receive_acks(leader, 0)) {
-            bench_socket_idle(BENCH_POLLING_BLOCKING, leader->setup->leader_fd, -1, &idle_since);
+            bench_socket_idle(BENCH_POLLING_BLOCKING, leader->setup->leader_port->fd, -1,
+                              &idle_since);
         }
         there = 0;
         for (uint32_t f = 0; f < leader->setup->followers; f++) {
@@ -347,7 +349,7 @@ static bool wait_for_followers(struct leader *leader)
     return true;
 }
 
-static bool set_up(struct leader *leader, const struct bare_setup *setup)
+static bool set_up(struct leader *leader, struct bare_setup *setup)
 {
     const struct bench_bare_options *options = setup->options;
     uint64_t creations = 1;
@@ -365,6 +367,7 @@ static bool set_up(struct leader *leader, const struct bare_setup *setup)
         leader->frame_entries * options->payload_bytes + (uint32_t)sizeof(struct bare_header);
     const uint32_t fitting = SEGMENT_BYTES_MAX / frame;
     leader->message_frames = fitting < 1 ? 1 : fitting < SEGMENTS_MAX ? fitting : SEGMENTS_MAX;
+    leader->message_frames = setup->leader_port->is_segmented ? leader->message_frames : 1;
     leader->creations = calloc(creations, sizeof *leader->creations);
     leader->payload = calloc(1, options->payload_bytes);
     return leader->creations != NULL && leader->payload != NULL &&
@@ -394,7 +397,7 @@ static void measure(struct leader *leader, struct spate_histogram *latency)
     leader->result.leader_cores = ((double)process_cpu_ns() / 1e9 - cpu) / leader->result.seconds;
 }
 
-bool bare_lead(const struct bare_setup *setup, struct spate_histogram *latency,
+bool bare_lead(struct bare_setup *setup, struct spate_histogram *latency,
                struct bench_bare_result *ret_result)
 {
     struct leader *leader = malloc(sizeof *leader);

@@ -2,7 +2,7 @@
  * What the machine can do at best, measured in the same run as what is compared with it.
  *
  * The bare loop replicates without Raft: one leader, n - 1 followers, each a process, over UDP
- * sockets on loopback, with the pinning, polling, bytes and group commit of a cluster; a follower
+ * sockets, with the pinning, polling, bytes and group commit of a cluster; a follower
  * copies entries into its log and acknowledges, a majority commits. The round trip is one frame
  * there and back. The sync is one write + fdatasync.
  */
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
+#include "bench/transport/transport.h"
 
 enum bench_polling {
     BENCH_POLLING_BUSY,     /* Never blocks; yields the processor when it finds nothing. */
@@ -20,13 +21,14 @@ enum bench_polling {
     BENCH_POLLING_BLOCKING, /* Blocks whenever there is nothing to do. */
 };
 
-#define BENCH_BARE_NODES_MAX 9u
+#define BENCH_BARE_NODES_MAX TRANSPORT_NODES_MAX
 
 struct bench_bare_options {
-    uint32_t nodes;         /* 1 to BENCH_BARE_NODES_MAX */
-    uint32_t payload_bytes; /* Of an entry; a multiple of 8, at least 8. */
-    uint32_t in_flight;     /* Entries not yet committed: a closed loop. */
-    uint32_t frame_bytes;   /* Of a datagram, at most 65,000. */
+    const struct transport *transport; /* NULL: loopback. Open; not DPDK. */
+    uint32_t nodes;                    /* 1 to BENCH_BARE_NODES_MAX */
+    uint32_t payload_bytes;            /* Of an entry; a multiple of 8, at least 8. */
+    uint32_t in_flight;                /* Entries not yet committed: a closed loop. */
+    uint32_t frame_bytes;              /* Of a datagram, at most 65,000. */
     double seconds;
     double warmup_seconds; /* Before `seconds`; not counted. */
     enum bench_polling polling;

@@ -9,7 +9,7 @@
 #include "bench/children.h"
 #include "bench/clock.h"
 #include "bench/limits/journal_internal.h"
-#include "bench/limits/socket_internal.h"
+#include "bench/limits/socket.h"
 #include "bench/process.h"
 
 #define WARMUP_TRIPS 1000u
@@ -95,8 +95,8 @@ bool bench_round_trip_run(const struct bench_round_trip_options *options,
         ends[e] = (struct end){
             .polling = options->polling, .frame_bytes = options->frame_bytes, .is_over = is_over};
     }
-    ends[0].fd = bench_socket_open(&ends[1].other);
-    ends[1].fd = bench_socket_open(&ends[0].other);
+    ends[0].fd = bench_socket_open(NULL, &ends[1].other);
+    ends[1].fd = bench_socket_open(NULL, &ends[0].other);
     bool is_good = ends[0].fd >= 0 && ends[1].fd >= 0 && prepare(&ends[0]) &&
                    bench_pin(options->client_cpu) &&
                    bench_child_fork(&children, options->server_cpu, echo, &ends[1]);

@@ -1,12 +1,12 @@
 /* The two sides of the bare loop. */
-#ifndef SPATE_BENCH_LIMITS_BARE_INTERNAL_H
-#define SPATE_BENCH_LIMITS_BARE_INTERNAL_H
+#ifndef SPATE_BENCH_LIMITS_BARE_LOOP_H
+#define SPATE_BENCH_LIMITS_BARE_LOOP_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "bench/limits/journal_internal.h"
-#include "bench/limits/socket_internal.h"
+#include "bench/limits/socket.h"
 
 /* Before the entries of a frame; alone: an acknowledgement. */
 struct bare_header {
@@ -32,15 +32,16 @@ uint32_t bare_log_parts(const struct bare_log *log, uint64_t first, uint64_t cou
 struct bare_setup {
     const struct bench_bare_options *options;
     _Atomic bool *is_over; /* Shared by the children. */
-    int leader_fd;
+    struct bench_port *leader_port;
     struct sockaddr_in leader_address;
-    int follower_fds[BENCH_BARE_NODES_MAX];
+    struct bench_port *follower_ports[BENCH_BARE_NODES_MAX];
+    struct bench_port sockets[BENCH_BARE_NODES_MAX]; /* What the ports are on sockets. */
     struct sockaddr_in follower_addresses[BENCH_BARE_NODES_MAX];
     uint32_t followers;
 };
 
 struct bare_follower {
-    const struct bare_setup *setup;
+    struct bare_setup *setup;
     uint32_t index;
 };
 
@@ -48,7 +49,7 @@ struct bare_follower {
 int bare_follow(void *argument);
 
 /* The leader, in the calling process. */
-bool bare_lead(const struct bare_setup *setup, struct spate_histogram *latency,
+bool bare_lead(struct bare_setup *setup, struct spate_histogram *latency,
                struct bench_bare_result *ret_result);
 
 /* The leader's disk, on a thread of its own so that frames leave while it syncs. */

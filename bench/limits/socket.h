@@ -1,6 +1,6 @@
-/* UDP sockets on loopback for the limits: as few system calls for as many frames as possible. */
-#ifndef SPATE_BENCH_LIMITS_SOCKET_INTERNAL_H
-#define SPATE_BENCH_LIMITS_SOCKET_INTERNAL_H
+/* UDP sockets for the limits: as few system calls for as many frames as possible. */
+#ifndef SPATE_BENCH_LIMITS_SOCKET_H
+#define SPATE_BENCH_LIMITS_SOCKET_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -13,8 +13,27 @@
 #define BENCH_SPIN_NS  50000u
 #define BENCH_BLOCK_MS 20
 
-/* A bound socket with large buffers on 127.0.0.1; -1 when it cannot be had. */
-int bench_socket_open(struct sockaddr_in *ret_address);
+/* A bound socket with large buffers, at a node's address in its namespace, or on 127.0.0.1 (NULL);
+ * -1 when it cannot be had. */
+int bench_socket_open(const struct transport_node *node, struct sockaddr_in *ret_address);
+
+struct bench_receiver;
+
+/*
+ * What carries the bare loop: a socket, or bare ports of DPDK (dpdk/). Of messages only one frame
+ * each may be asked for where `is_segmented` is false.
+ */
+struct bench_port {
+    /* Sends messages as sendmmsg() takes them; returns how many were taken. */
+    uint32_t (*send)(struct bench_port *port, struct mmsghdr messages[], uint32_t count);
+    /* Receives what is there, without blocking; what came before is gone then. */
+    uint32_t (*receive)(struct bench_port *port, struct bench_receiver *receiver);
+    int fd; /* To block on; -1: nothing to block on. */
+    bool is_segmented;
+};
+
+/* Over a socket. */
+struct bench_port bench_socket_port(int fd);
 
 /*
  * What to do when there was nothing to do. `idle_since` is 0 after work and kept by the waiter. May

@@ -1,0 +1,98 @@
+#include "bench/transport/transport.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PORT 7209
+
+static const char *const names[TRANSPORT_KINDS] = {
+    [TRANSPORT_SOCKET] = "socket",       [TRANSPORT_VETH] = "veth",     [TRANSPORT_MEMIF] = "memif",
+    [TRANSPORT_AF_PACKET] = "af_packet", [TRANSPORT_AF_XDP] = "af_xdp",
+};
+
+const char *transport_name(enum transport_kind kind)
+{
+    return names[kind];
+}
+
+bool transport_parse(const char *name, enum transport_kind *ret_kind)
+{
+    for (uint32_t k = 0; k < TRANSPORT_KINDS; k++) {
+        if (strcmp(name, names[k]) == 0) {
+            *ret_kind = (enum transport_kind)k;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool open_memif(struct transport *transport, char *message, uint32_t message_bytes)
+{
+    (void)snprintf(transport->folder, sizeof transport->folder, "/tmp/spate-bench-XXXXXX");
+    if (mkdtemp(transport->folder) == NULL) {
+        (void)snprintf(message, message_bytes, "no folder can be made in /tmp");
+        transport->folder[0] = '\0';
+        return false;
+    }
+    for (uint32_t n = 0; n < transport->nodes; n++) {
+        (void)snprintf(transport->node[n].device, sizeof transport->node[n].device, "memif:%s",
+                       transport->folder);
+    }
+    return true;
+}
+
+/* memif's folder is flat. */
+static void remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2) {
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    (void)rmdir(path);
+}
+
+/* Cores on DPDK have addresses that the kernel has not: their stack is their own. */
+static void name_addresses(struct transport *transport)
+{
+    const int subnet = transport_is_dpdk(transport->kind) ? 77 : 78;
+
+    for (uint32_t n = 0; n < transport->nodes; n++) {
+        struct transport_node *node = &transport->node[n];
+        (void)snprintf(node->address, sizeof node->address, "10.%d.0.%u:%d", subnet, n + 1, PORT);
+        if (transport->kind == TRANSPORT_AF_PACKET || transport->kind == TRANSPORT_AF_XDP) {
+            (void)snprintf(node->device, sizeof node->device, "%s:eth0", names[transport->kind]);
+        }
+    }
+}
+
+bool transport_open(struct transport *transport, enum transport_kind kind, uint32_t nodes,
+                    char *message, uint32_t message_bytes)
+{
+    *transport = (struct transport){.kind = kind, .nodes = nodes};
+    if (kind == TRANSPORT_SOCKET) {
+        return true;
+    }
+    name_addresses(transport);
+    return kind == TRANSPORT_MEMIF ? open_memif(transport, message, message_bytes)
+                                   : network_open(transport, message, message_bytes);
+}
+
+void transport_close(struct transport *transport)
+{
+    if (transport->kind == TRANSPORT_MEMIF && transport->folder[0] != '\0') {
+        remove_folder(transport->folder);
+    } else if (transport->kind != TRANSPORT_SOCKET) {
+        network_close();
+    }
+    *transport = (struct transport){.kind = TRANSPORT_SOCKET};
+}

@@ -1,0 +1,56 @@
+/*
+ * What carries the frames of a measured cluster, and what that needs on this machine: a private
+ * folder for memif's sockets, or network namespaces joined by a bridge. Made before the cores start
+ * and removed after them, also when a run fails or is interrupted; what a killed harness left, the
+ * next one removes.
+ */
+#ifndef SPATE_BENCH_TRANSPORT_H
+#define SPATE_BENCH_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TRANSPORT_NODES_MAX 7u
+
+enum transport_kind {
+    TRANSPORT_SOCKET,    /* Kernel UDP over loopback. */
+    TRANSPORT_VETH,      /* Kernel UDP over veth pairs joined by a bridge. */
+    TRANSPORT_MEMIF,     /* DPDK in shared memory. Not a wire. */
+    TRANSPORT_AF_PACKET, /* DPDK over the same kind of veth. */
+    TRANSPORT_AF_XDP,
+    TRANSPORT_KINDS,
+};
+
+struct transport_node {
+    char device[160];       /* dpdk.device; empty: kernel sockets. */
+    char address[48];       /* Of the core. Empty: a free port of loopback. */
+    char network_space[48]; /* The namespace its process runs in; empty: ours. */
+    uint8_t mac[6];         /* Of its interface, where there is one. */
+};
+
+struct transport {
+    enum transport_kind kind;
+    uint32_t nodes;
+    char folder[64];
+    struct transport_node node[TRANSPORT_NODES_MAX];
+};
+
+/* "memif" */
+const char *transport_name(enum transport_kind kind);
+bool transport_parse(const char *name, enum transport_kind *ret_kind);
+
+static inline bool transport_is_dpdk(enum transport_kind kind)
+{
+    return kind >= TRANSPORT_MEMIF;
+}
+
+/* Makes what `nodes` cores need. False: `message` says what is missing; nothing is left. */
+bool transport_open(struct transport *transport, enum transport_kind kind, uint32_t nodes,
+                    char *message, uint32_t message_bytes);
+void transport_close(struct transport *transport);
+
+/* network.c: namespaces, veth pairs, a bridge. */
+bool network_open(struct transport *transport, char *message, uint32_t message_bytes);
+void network_close(void);
+
+#endif
