@@ -179,6 +179,7 @@ struct endpoint {
     struct spate_waiter waiter;
     int wake_fd;
     int interface_fd; /* For asking about the interface's state; -1: none. */
+    int claim_fd;     /* The lock on it; -1: none. */
     uint64_t conflicts_seen;
 
     _Atomic uint64_t polls, polls_empty;

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "interface.h"
 #include "memif.h"
 
 /* 8,000 bytes of payload and what the link adds: as large as copying in shared memory likes. */
@@ -45,6 +44,9 @@ static void destroy(struct endpoint *endpoint)
     }
     if (endpoint->interface_fd >= 0) {
         (void)close(endpoint->interface_fd);
+    }
+    if (endpoint->claim_fd >= 0) {
+        (void)close(endpoint->claim_fd);
     }
     spate_dpdk_notices_destroy(&endpoint->notices);
     free(endpoint);
@@ -97,16 +99,6 @@ static spate_err check(const struct spate_net_dpdk_options *options,
                                   SPATE_STACK_MTU_MIN, SPATE_STACK_MTU_MAX);
     }
     return SPATE_OK;
-}
-
-static uint16_t interface_mtu(const struct endpoint *endpoint)
-{
-    struct ifreq request = {0};
-
-    memcpy(request.ifr_name, endpoint->device.what, strnlen(endpoint->device.what, IFNAMSIZ - 1));
-    return endpoint->interface_fd >= 0 && ioctl(endpoint->interface_fd, SIOCGIFMTU, &request) == 0
-               ? (uint16_t)request.ifr_mtu
-               : 0;
 }
 
 /* What the frames' size follows from. */
@@ -216,16 +208,52 @@ static void warn_about_numa(struct endpoint *endpoint, const struct port *port)
     }
 }
 
+/* One process has an interface's queue; what another that was killed left on it goes away. */
+static spate_err claim_interface(struct endpoint *endpoint, const struct spate_dpdk_line *line)
+{
+    const char *name = endpoint->device.what;
+
+    if (endpoint->device.kind != DEVICE_AF_XDP) {
+        return SPATE_OK;
+    }
+    endpoint->claim_fd = spate_dpdk_interface_claim(name);
+    if (endpoint->claim_fd < 0) {
+        return spate_dpdk_explain(line, SPATE_ERR_IN_USE,
+                                  "dpdk.device af_xdp: another core uses %s; stop it, or give this "
+                                  "one another interface",
+                                  name);
+    }
+    switch (spate_dpdk_interface_program(name)) {
+    case INTERFACE_PROGRAM_NONE:
+        return SPATE_OK;
+    case INTERFACE_PROGRAM_OURS:
+        spate_dpdk_notify(&endpoint->notices, SPATE_NET_NOTICE_INFO,
+                          "%s: removed the XDP program that a killed process left", name);
+        (void)spate_dpdk_interface_program_remove(name);
+        return SPATE_OK;
+    case INTERFACE_PROGRAM_FOREIGN:
+        break;
+    }
+    return spate_dpdk_explain(line, SPATE_ERR_IN_USE,
+                              "dpdk.device af_xdp: %s has an XDP program of somebody else; if it "
+                              "may go: ip link set dev %s xdp off",
+                              name, name);
+}
+
 static spate_err open_port(struct endpoint *endpoint, struct port *port,
                            const struct spate_dpdk_line *line)
 {
     char devargs[320];
     struct rte_ether_addr mac;
-    uint16_t device_mtu = interface_mtu(endpoint);
+    uint16_t device_mtu = spate_dpdk_interface_mtu(endpoint->interface_fd, endpoint->device.what);
 
     spate_dpdk_device_arguments(&endpoint->device, endpoint->options.mtu, device_mtu, devargs,
                                 sizeof devargs);
-    spate_err err = spate_dpdk_port_probe(devargs, &port->id);
+    spate_err err = claim_interface(endpoint, line);
+    if (err != SPATE_OK) {
+        return err;
+    }
+    err = spate_dpdk_port_probe(devargs, &port->id);
     if (err != SPATE_OK) {
         return explain_port(endpoint, err, "opened", line);
     }
@@ -271,7 +299,7 @@ static spate_err open_single(struct endpoint *endpoint, const struct spate_dpdk_
     (void)snprintf(port->label, sizeof port->label, "%s.%.32s", endpoint->device.word,
                    endpoint->device.kind == DEVICE_VDEV ? "0" : endpoint->device.what);
     if (device_has_interface(&endpoint->device)) {
-        endpoint->interface_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        endpoint->interface_fd = spate_dpdk_interface_open();
     }
     spate_dpdk_eal_lock();
     const spate_err err = open_port(endpoint, port, line);
@@ -306,6 +334,7 @@ spate_err spate_dpdk_endpoint_create(const struct spate_net_dpdk_options *option
     endpoint->options = *options;
     endpoint->address = spate_dpdk_ipv4(&options->address);
     endpoint->interface_fd = -1;
+    endpoint->claim_fd = -1;
     endpoint->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     spate_dpdk_notices_init(&endpoint->notices);
     spate_err err = endpoint->wake_fd >= 0 ? check(options, line) : SPATE_ERR_IO;

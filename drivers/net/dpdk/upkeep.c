@@ -1,10 +1,9 @@
 /* What is done now and then: the stack's own frames, the links, what people should know. */
 #include <inttypes.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "eal_internal.h"
+#include "interface.h"
 
 #define LINK_CHECK_NS 100000000u
 
@@ -23,20 +22,13 @@ static void send_own(struct endpoint *endpoint, struct port *port)
     }
 }
 
-/* The virtual devices over a kernel interface do not report its state: ask the kernel. */
-static bool interface_is_up(const struct endpoint *endpoint)
-{
-    struct ifreq request = {0};
-
-    memcpy(request.ifr_name, endpoint->device.what, strnlen(endpoint->device.what, IFNAMSIZ - 1));
-    return ioctl(endpoint->interface_fd, SIOCGIFFLAGS, &request) == 0 &&
-           (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
-}
-
+/* The virtual devices over a kernel interface do not report its state: the kernel does. */
 static void check_link(struct endpoint *endpoint, struct port *port)
 {
     const bool is_up =
-        endpoint->interface_fd >= 0 ? interface_is_up(endpoint) : spate_dpdk_port_link_is_up(port);
+        endpoint->interface_fd >= 0
+            ? spate_dpdk_interface_is_up(endpoint->interface_fd, endpoint->device.what)
+            : spate_dpdk_port_link_is_up(port);
 
     if (is_up == port->is_link_up) {
         return;
