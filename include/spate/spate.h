@@ -204,7 +204,7 @@ SPATE_API bool spate_get_drop(const struct spate *spate, uint32_t reason, const 
 
 /* What the transport counts besides: segmented sends, free buffers, drops of a device. */
 struct spate_counter {
-    const char *name; /* "mbufs_free", "memif-10.77.0.2.drop.vlan"; lives as long as the core. */
+    const char *name; /* "mbufs_free", "memif.10.77.0.2.drop.vlan"; lives as long as the core. */
     uint64_t value;
     bool is_level; /* It moves both ways; otherwise it only grows. */
     bool is_drop;  /* Frames lost for the reason that its name says. */

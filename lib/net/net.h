@@ -114,7 +114,7 @@ struct spate_net_ops {
     void (*wake)(struct spate_net *net);
 
     /*
-     * The driver's own counters by name ("memif-10.77.0.2.drop.vlan", "mbufs_free"), beside those
+     * The driver's own counters by name ("memif.10.77.0.2.drop.vlan", "mbufs_free"), beside those
      * that all drivers have. False behind the last. A name's place does not change while the driver
      * lives; more may be added behind. NULL: it has none. Memory: names live as long as the driver.
      * Thread: any.

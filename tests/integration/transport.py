@@ -96,24 +96,24 @@ def counters_and_drops_are_in_status_and_in_metrics():
         net = cluster.status(1)["net"]
         assert (net["transport"], net["device"]) == ("dpdk", "memif:/nonexistent/spate"), net
         assert net["counters"] == {"mbufs_free": 4096, "polls_empty": 77,
-                                   "memif-10.77.0.2.links_up": 1,
-                                   "memif-10.77.0.3.links_up": 2}, net
-        assert net["drops"] == [{"device": "memif-10.77.0.2", "reason": "vlan", "count": 3},
-                                {"device": "memif-10.77.0.3", "reason": "vlan", "count": 4},
+                                   "memif.10.77.0.2.links_up": 1,
+                                   "memif.10.77.0.3.links_up": 2}, net
+        assert net["drops"] == [{"device": "memif.10.77.0.2", "reason": "vlan", "count": 3},
+                                {"device": "memif.10.77.0.3", "reason": "vlan", "count": 4},
                                 {"device": "", "reason": "no_mbuf", "count": 5}], net
         wait_for("an idle turn", lambda: 0 < cluster.status(1)["net"]["idle_ratio"] <= 1)
         code, out, _ = cluster.cli("status", core=1)
         text = out.decode()
         assert code == 0 and "dpdk on memif:/nonexistent/spate, poll adaptive" in text, text
-        assert "mbufs_free" in text and "memif-10.77.0.3: vlan" in text, text
+        assert "mbufs_free" in text and "memif.10.77.0.3: vlan" in text, text
         assert "arp" not in text, "a counter that is zero is shown"
         values, lines = metrics(cluster, 1)
         for name, value in {"spate_net_mbufs_free": 4096, "spate_net_polls_empty_total": 77,
-                            'spate_net_links_up_total{device="memif-10.77.0.2"}': 1,
-                            'spate_net_links_up_total{device="memif-10.77.0.3"}': 2,
-                            'spate_net_dropped_total{device="memif-10.77.0.2",reason="vlan"}': 3,
-                            'spate_net_dropped_total{device="memif-10.77.0.2",reason="arp"}': 0,
-                            'spate_net_dropped_total{device="memif-10.77.0.3",reason="vlan"}': 4,
+                            'spate_net_links_up_total{device="memif.10.77.0.2"}': 1,
+                            'spate_net_links_up_total{device="memif.10.77.0.3"}': 2,
+                            'spate_net_dropped_total{device="memif.10.77.0.2",reason="vlan"}': 3,
+                            'spate_net_dropped_total{device="memif.10.77.0.2",reason="arp"}': 0,
+                            'spate_net_dropped_total{device="memif.10.77.0.3",reason="vlan"}': 4,
                             'spate_net_dropped_total{device="",reason="no_mbuf"}': 5}.items():
             assert values.get(name) == value, (name, values)
         assert "# TYPE spate_net_mbufs_free gauge" in lines

@@ -82,7 +82,7 @@ const char *health_role_text(enum spate_role role);
 /* metrics.c: Prometheus's text format, version 0.0.4. */
 void metrics_write(const struct spate *spate, FILE *out);
 
-/* "memif-10.77.0.2.drop.vlan" taken apart: memif-10.77.0.2 and vlan. Points into the name. */
+/* "memif.10.77.0.2.drop.vlan" taken apart: memif.10.77.0.2 and vlan. Points into the name. */
 struct metrics_name {
     const char *device;
     int device_bytes; /* 0: of no device in particular. */

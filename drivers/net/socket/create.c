@@ -50,11 +50,16 @@ static bool counter(struct spate_net *net, uint32_t place, struct spate_net_coun
     const struct {
         const char *name;
         const _Atomic uint64_t *value;
+        bool is_drop;
     } all[] = {
-        {"tx_segmented", &counters->tx_segmented},
-        {"tx_fallbacks", &counters->tx_fallbacks},
-        {"rx_coalesced", &counters->rx_coalesced},
-        {"errors_swallowed", &counters->errors_swallowed},
+        {"tx_segmented", &counters->tx_segmented, false},
+        {"tx_fallbacks", &counters->tx_fallbacks, false},
+        {"rx_coalesced", &counters->rx_coalesced, false},
+        {"errors_swallowed", &counters->errors_swallowed, false},
+        {"drop.rx_size", &counters->rx_drops_size, true},
+        {"drop.tx_no_peer", &counters->tx_drops_peer, true},
+        {"drop.tx_queue_full", &counters->tx_drops_full, true},
+        {"drop.tx_refused", &counters->tx_drops_refused, true},
     };
 
     if (place >= SPATE_ARRAY_COUNT(all)) {
@@ -63,6 +68,7 @@ static bool counter(struct spate_net *net, uint32_t place, struct spate_net_coun
     *ret_counter = (struct spate_net_counter){
         .name = all[place].name,
         .value = atomic_load_explicit(all[place].value, memory_order_relaxed),
+        .is_drop = all[place].is_drop,
     };
     return true;
 }

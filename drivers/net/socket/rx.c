@@ -50,7 +50,9 @@ static bool keep(struct socket_net *socket, struct mmsghdr *message, struct slot
     if (bytes == 0 || (message->msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
         frame_bytes > socket->net.frame_bytes_max ||
         (uint64_t)stride * ((bytes - 1) / frame_bytes + 1) > socket->rx_pool.stride) {
-        count(&socket->net.stats.rx_dropped, bytes == 0 ? 1 : (bytes - 1) / frame_bytes + 1);
+        const uint32_t frame_count = bytes == 0 ? 1 : (bytes - 1) / frame_bytes + 1;
+        count(&socket->net.stats.rx_dropped, frame_count);
+        count(&socket->counters.rx_drops_size, frame_count);
         spate_socket_slot_give(&socket->rx_pool, slot);
         return false;
     }

@@ -26,6 +26,10 @@ struct spate_net_socket_counters {
     _Atomic uint64_t tx_fallbacks;     /* Segmented sends refused and repeated without. */
     _Atomic uint64_t rx_coalesced;     /* Receives that carried several frames. */
     _Atomic uint64_t errors_swallowed; /* Reports about earlier frames (connection refused …). */
+    _Atomic uint64_t rx_drops_size;    /* Empty, or larger than our frames. */
+    _Atomic uint64_t tx_drops_peer;    /* For a place that has no address. */
+    _Atomic uint64_t tx_drops_full;    /* The kernel's send queue was full. */
+    _Atomic uint64_t tx_drops_refused; /* The kernel did not take it: too long for the path, say. */
 };
 
 /*

@@ -85,6 +85,7 @@ static void gather(struct socket_net *socket, struct burst *burst,
         if (frames[i].peer >= SPATE_PEERS_MAX || frames[i].size == 0 ||
             socket->peers[frames[i].peer].address.family == 0) {
             count(&socket->net.stats.tx_dropped, 1);
+            count(&socket->counters.tx_drops_peer, 1);
             continue;
         }
         run = run_of(socket, &frames[i], frame_count - i);
@@ -124,6 +125,19 @@ static int send_some(struct socket_net *socket, struct burst *burst, uint32_t fi
     return sendmmsg(socket->fd, &burst->messages[first], left, MSG_DONTWAIT);
 }
 
+static bool is_full(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM;
+}
+
+static void count_dropped(struct socket_net *socket, int error, uint32_t frame_count)
+{
+    struct spate_net_socket_counters *counters = &socket->counters;
+
+    count(&socket->net.stats.tx_dropped, frame_count);
+    count(is_full(error) ? &counters->tx_drops_full : &counters->tx_drops_refused, frame_count);
+}
+
 /* The frames of a refused message, each on its own. */
 static void send_apart(struct socket_net *socket, const struct burst *burst, uint32_t at)
 {
@@ -136,7 +150,7 @@ static void send_apart(struct socket_net *socket, const struct burst *burst, uin
     for (uint32_t i = 0; i < burst->frame_counts[at]; i++) {
         header.msg_iov = &vectors[i];
         if (sendmsg(socket->fd, &header, MSG_DONTWAIT) < 0) {
-            count(&socket->net.stats.tx_dropped, 1);
+            count_dropped(socket, errno, 1);
         } else {
             count(&socket->net.stats.tx_frames, 1);
             count(&socket->net.stats.tx_bytes, vectors[i].iov_len);
@@ -150,11 +164,11 @@ static bool is_refusal_of_segments(int error)
            error == EOPNOTSUPP;
 }
 
-static void drop(struct socket_net *socket, const struct burst *burst, uint32_t first,
+static void drop(struct socket_net *socket, int error, const struct burst *burst, uint32_t first,
                  uint32_t message_count)
 {
     for (uint32_t i = first; i < first + message_count; i++) {
-        count(&socket->net.stats.tx_dropped, burst->frame_counts[i]);
+        count_dropped(socket, error, burst->frame_counts[i]);
     }
 }
 
@@ -167,8 +181,8 @@ static uint32_t after_error(struct socket_net *socket, const struct burst *burst
 {
     const int error = errno;
 
-    if (error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM) {
-        drop(socket, burst, at, burst->count - at);
+    if (is_full(error)) {
+        drop(socket, error, burst, at, burst->count - at);
         return burst->count - at;
     }
     if (burst->frame_counts[at] > 1 && is_refusal_of_segments(error)) {
@@ -181,7 +195,7 @@ static uint32_t after_error(struct socket_net *socket, const struct burst *burst
     if (!was_retried) {
         return 0;
     }
-    drop(socket, burst, at, 1);
+    drop(socket, error, burst, at, 1);
     return 1;
 }
 

@@ -8,6 +8,9 @@
 #include "base/prng.h"
 #include "fixture.h"
 
+/* More than any driver has. */
+#define COUNTERS_MAX 1024u
+
 static void a_frame_arrives_unaltered_with_its_sender(void **state)
 {
     struct pair *pair = *state;
@@ -188,6 +191,35 @@ static void counters_tell_what_passed(void **state)
     assert_int_equal(atomic_load(&receiver->rx_bytes), before[3] + 2000);
 }
 
+/* What a status page and a graph over time rely on. */
+static void named_counters_keep_their_place_and_have_an_end(void **state)
+{
+    struct pair *pair = *state;
+    struct spate_net *net = pair->net[0];
+    static char names[COUNTERS_MAX][64];
+    struct spate_net_counter counter;
+    struct spate_frame frame;
+    uint32_t known = 0;
+
+    for (; spate_net_counter(net, known, &counter); known++) {
+        assert_true(known < COUNTERS_MAX);
+        assert_true(strlen(counter.name) < sizeof names[0]);
+        assert_false(counter.is_drop && counter.kind == SPATE_NET_COUNTER_LEVEL);
+        for (uint32_t other = 0; other < known; other++) {
+            assert_string_not_equal(names[other], counter.name);
+        }
+        (void)snprintf(names[known], sizeof names[known], "%s", counter.name);
+    }
+    assert_false(spate_net_counter(net, known + 1000, &counter));
+    send_pattern(pair, 0, 200, 1);
+    assert_int_equal(receive(pair, 1, &frame, 1), 1);
+    pair->net[1]->ops->release(pair->net[1], &frame, 1);
+    for (uint32_t place = 0; place < known; place++) {
+        assert_true(spate_net_counter(net, place, &counter));
+        assert_string_equal(counter.name, names[place]);
+    }
+}
+
 static int set_up(void **state)
 {
     *state = pair_create();
@@ -216,6 +248,7 @@ int main(int argc, char **argv)
         CONTRACT_TEST(a_received_frame_can_be_sent_back),
         CONTRACT_TEST(a_wake_before_the_wait_is_not_lost),
         CONTRACT_TEST(counters_tell_what_passed),
+        CONTRACT_TEST(named_counters_keep_their_place_and_have_an_end),
     };
     if (argc != 2 || !pair_choose(argv[1])) {
         return 2;

@@ -175,6 +175,7 @@ static void a_full_queue_drops_and_counts(void **state)
     report = EAGAIN;
     send_numbered(fixture->from, 0, 8, 100);
     assert_int_equal(fixture->from->stats.tx_dropped, 8);
+    assert_int_equal(spate_net_socket_counters(fixture->from)->tx_drops_full, 8);
     assert_int_equal(fixture->from->stats.tx_frames, 0);
     send_numbered(fixture->from, 8, 8, 100);
     receive_numbered(fixture->to, 8, 8, 100);
@@ -195,6 +196,7 @@ static void a_frame_larger_than_ours_is_dropped_and_counted(void **state)
         send_numbered(large, 2, 1, SPATE_FRAME_BYTES_MIN);
         receive_numbered(small, 2, 1, SPATE_FRAME_BYTES_MIN);
         assert_int_equal(small->stats.rx_dropped, 2);
+        assert_int_equal(spate_net_socket_counters(small)->rx_drops_size, 2);
         assert_int_equal(small->ops->rx(small, &frame, 1), 0);
         large->ops->close(large);
         small->ops->close(small);
