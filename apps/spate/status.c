@@ -12,7 +12,7 @@ void verb_status_help(void)
     (void)printf(
         "usage: spate status [--core HOST:PORT[,…]] [-o table|json]\n\n"
         "Asks every core in the list and prints a line for each, and what the first one that\n"
-        "answers knows of its peers and its network: counters that are not zero.\n\n"
+        "answers knows of its peers and its network: levels, and what is not zero.\n\n"
         "  --core HOST:PORT[,…]  the cores to ask [SPATE_CORE or 127.0.0.1:7220]\n"
         "  -o table|json         how to print [table]\n\n"
         "exit codes: 0 all answered, 2 usage, 4 a core did not answer\n");

@@ -96,7 +96,7 @@ def counters_and_drops_are_in_status_and_in_metrics():
         net = cluster.status(1)["net"]
         assert (net["transport"], net["device"]) == ("dpdk", "memif:/nonexistent/spate"), net
         assert net["counters"] == {"mbufs_free": 4096, "polls_empty": 77,
-                                   "memif.10.77.0.2.links_up": 1,
+                                   "memif.10.77.0.2.link_up": 0, "memif.10.77.0.2.links_up": 1,
                                    "memif.10.77.0.3.links_up": 2}, net
         assert net["drops"] == [{"device": "memif.10.77.0.2", "reason": "vlan", "count": 3},
                                 {"device": "memif.10.77.0.3", "reason": "vlan", "count": 4},

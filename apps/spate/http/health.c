@@ -56,7 +56,10 @@ static json_t *warnings_json(const struct spate_status *status)
     return warnings;
 }
 
-/* What is not zero of the transport's counters, and of the drops of transport and link. */
+/*
+ * What is not zero of the transport's counters, and of the drops of transport and link. Levels are
+ * there at zero too: no buffer left, a link that is down.
+ */
 static void add_counters(json_t *net, const struct spate *spate)
 {
     json_t *counters = json_object();
@@ -73,7 +76,7 @@ static void add_counters(json_t *net, const struct spate *spate)
         }
     }
     for (uint32_t c = 0; spate_get_counter(spate, c, &counter); c++) {
-        if (counter.value == 0) {
+        if (counter.value == 0 && !counter.is_level) {
             continue;
         }
         if (!counter.is_drop) {

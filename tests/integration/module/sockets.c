@@ -36,6 +36,7 @@ static bool counter(struct spate_net *net, uint32_t place, struct spate_net_coun
     static const struct spate_net_counter all[] = {
         {.name = "mbufs_free", .value = 4096, .kind = SPATE_NET_COUNTER_LEVEL},
         {.name = "polls_empty", .value = 77},
+        {.name = "memif.10.77.0.2.link_up", .kind = SPATE_NET_COUNTER_LEVEL},
         {.name = "memif.10.77.0.2.links_up", .value = 1},
         {.name = "memif.10.77.0.2.drop.vlan", .value = 3, .is_drop = true},
         {.name = "memif.10.77.0.2.drop.arp", .is_drop = true},
