@@ -108,6 +108,11 @@ bool spate_get_counter(const struct spate *spate, uint32_t place, struct spate_c
     return true;
 }
 
+bool spate_next_sample(struct spate *spate, struct spate_sample *ret_sample)
+{
+    return spate_node_next_sample(spate->node, ret_sample);
+}
+
 bool spate_next_notice(struct spate *spate, struct spate_notice *ret_notice)
 {
     struct spate_net_notice notice;

@@ -86,6 +86,7 @@ __attribute__((format(printf, 1, 2))) void harness_progress(const char *format, 
 bool harness_peak(struct harness *harness);     /* Closed loops beside the bare loop. */
 bool harness_open(struct harness *harness);     /* Open loops: at a rate, or shares of the peak. */
 bool harness_find_max(struct harness *harness); /* The highest rate whose p99 holds. */
+bool harness_stages(struct harness *harness);   /* Where the time goes, and what knowing costs. */
 bool harness_failover(struct harness *harness); /* kill -9 of leaders under load. */
 bool harness_idle(struct harness *harness);     /* CPU and memory of idle cores. */
 bool harness_wake(struct harness *harness);     /* How soon a sleeping core answers. */

@@ -65,6 +65,12 @@ static bool run_durable(struct harness harness)
     return harness_peak(&harness);
 }
 
+static bool run_stages(struct harness harness)
+{
+    fill_in(&harness, 1, 4096, true, false);
+    return harness_stages(&harness);
+}
+
 static bool run_failover(struct harness harness)
 {
     return harness_failover(&harness);
@@ -80,7 +86,8 @@ static const struct {
     bool (*run)(struct harness harness); /* A copy: what it fills in stays its own. */
 } profiles[] = {
     {"latency", run_latency}, {"throughput", run_throughput}, {"durable", run_durable},
-    {"open", run_open},       {"failover", run_failover},     {"idle", run_idle},
+    {"open", run_open},       {"stages", run_stages},         {"failover", run_failover},
+    {"idle", run_idle},
 };
 
 static int run_profile(struct harness *harness, const char *name)

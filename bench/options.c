@@ -16,6 +16,7 @@ static const char usage[] =
     "  throughput  64 and 4096 in flight\n"
     "  durable     1 and 4096 in flight, on disk\n"
     "  open        arrivals at 10, 50 and 90 % of the peak, or at --rate\n"
+    "  stages      where the time of a commit goes, and what sampling it costs\n"
     "  failover    kill -9 of leaders under load\n"
     "  idle        processor, memory and wake-up of idle cores\n"
     "  full        all of these\n\n"

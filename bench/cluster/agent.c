@@ -32,6 +32,7 @@ struct agent {
     struct spate_counting counting;
     struct spate_clock *clock;
     struct load *load;
+    struct spate_histogram *stages[SPATE_STAGE_COUNT]; /* Of the last load. */
     bool is_loading;
     bool is_stopping;
     bool was_leader;
@@ -86,6 +87,31 @@ static void say_result(struct agent *agent)
     say("%s", "");
 }
 
+/* One line: of each stage how many samples, and their median. */
+static void say_stages(struct agent *agent)
+{
+    (void)printf("stages");
+    for (uint32_t s = 0; s < SPATE_STAGE_COUNT; s++) {
+        (void)printf(" %llu:%llu", (unsigned long long)spate_histogram_count(agent->stages[s]),
+                     (unsigned long long)spate_histogram_percentile(agent->stages[s], 50));
+        spate_histogram_reset(agent->stages[s]);
+    }
+    say("%s", "");
+}
+
+static void take_samples(struct agent *agent)
+{
+    struct spate_sample sample;
+
+    while (spate_next_sample(agent->spate, &sample)) {
+        for (uint32_t s = 0; s < SPATE_STAGE_COUNT; s++) {
+            if (sample.is_follower == (s == SPATE_STAGE_FOLLOW)) {
+                spate_histogram_record(agent->stages[s], sample.ns[s], 1);
+            }
+        }
+    }
+}
+
 static void begin_load(struct agent *agent, const struct load_options *options)
 {
     agent->cpu_before = process_cpu_ns();
@@ -103,6 +129,8 @@ static void obey(struct agent *agent, const char *line)
 
     if (strcmp(line, "status") == 0) {
         say_status(agent);
+    } else if (strcmp(line, "stages") == 0) {
+        say_stages(agent);
     } else if (strcmp(line, "stop") == 0) {
         agent->is_stopping = true;
     } else if (sscanf(line, "closed %u %u %llu %llu", &load.in_flight, &load.payload_bytes, &warm,
@@ -157,6 +185,7 @@ static void look_around(struct agent *agent, spate_time_ns now)
 {
     agent->next_control = now + CONTROL_INTERVAL_NS;
     follow_role(agent);
+    take_samples(agent);
     listen_to_control(agent);
     if (agent->idle_until != 0 && now >= agent->idle_until) {
         agent->idle_until = 0;
@@ -196,12 +225,12 @@ static spate_err drive(struct agent *agent)
 }
 
 /* ID MEMBERS busy|adaptive memory|DIRECTORY FRAME_BYTES LEADER_CPU FOLLOWER_CPU BUDGET ELECTION_MS
- * DEVICE (of DPDK; empty: sockets) */
+ * DEVICE (of DPDK; empty: sockets) SAMPLE_EVERY */
 static bool read_arguments(struct agent *agent, int argument_count, char **arguments)
 {
     struct spate_options *options = &agent->options;
 
-    if (argument_count != 10) {
+    if (argument_count != 11) {
         return false;
     }
     options->id = (spate_node_id)strtoul(arguments[0], NULL, 10);
@@ -225,6 +254,7 @@ static bool read_arguments(struct agent *agent, int argument_count, char **argum
     agent->follower_cpu = (int)strtol(arguments[6], NULL, 10);
     options->log_budget_bytes = strtoull(arguments[7], NULL, 10);
     options->election_timeout_ns_min = strtoull(arguments[8], NULL, 10) * 1000000u;
+    options->sample_every = (uint32_t)strtoul(arguments[10], NULL, 10);
     options->election_timeout_ns_max = 2 * options->election_timeout_ns_min;
     options->heartbeat_ns = options->election_timeout_ns_min / 6;
     options->insecure_peers = SPATE_INSECURE_ANY;
@@ -260,6 +290,9 @@ int agent_run(int argument_count, char **arguments)
     if (err == SPATE_OK && agent.load != NULL) {
         err = spate_histogram_create(&agent.load->latency);
     }
+    for (uint32_t s = 0; s < SPATE_STAGE_COUNT && err == SPATE_OK; s++) {
+        err = spate_histogram_create(&agent.stages[s]);
+    }
     if (err == SPATE_OK && agent.load != NULL) {
         agent.load->clock = agent.clock;
         say("ready");
@@ -273,6 +306,9 @@ int agent_run(int argument_count, char **arguments)
     spate_clock_fast_destroy(agent.clock);
     if (agent.load != NULL) {
         spate_histogram_destroy(agent.load->latency);
+    }
+    for (uint32_t s = 0; s < SPATE_STAGE_COUNT; s++) {
+        spate_histogram_destroy(agent.stages[s]);
     }
     free(agent.load);
     return err == SPATE_OK ? 0 : 1;

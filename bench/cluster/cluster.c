@@ -60,7 +60,7 @@ static bool name_members(struct cluster *cluster)
 static bool start_agent(struct cluster *cluster, uint32_t agent)
 {
     const struct cluster_options *options = &cluster->options;
-    char texts[7][64];
+    char texts[8][64];
     char directory[512] = "memory";
     char program[512];
     char polling[] = "adaptive";
@@ -80,13 +80,14 @@ static bool start_agent(struct cluster *cluster, uint32_t agent)
     (void)snprintf(texts[4], sizeof texts[4], "%llu",
                    (unsigned long long)options->log_budget_bytes);
     (void)snprintf(texts[5], sizeof texts[5], "%u", options->election_timeout_ms);
+    (void)snprintf(texts[6], sizeof texts[6], "%u", options->sample_every);
     struct transport_node node = options->transport->node[agent];
     char ip[] = "ip", netns[] = "netns", exec[] = "exec";
     char *arguments[] = {ip,       netns,     exec,     node.network_space,
                          program,  verb,      texts[0], cluster->members,
                          polling,  directory, texts[1], texts[2],
                          texts[3], texts[4],  texts[5], node.device,
-                         NULL};
+                         texts[6], NULL};
     /* `ip netns exec` becomes the program: its process id is the core's. */
     if (!process_start(&cluster->agents[agent],
                        node.network_space[0] != '\0' ? arguments : arguments + 4)) {
@@ -222,6 +223,29 @@ bool cluster_load(struct cluster *cluster, const struct cluster_load *load,
         !read_result(process_hear(&cluster->agents[cluster->leader], timeout_ms), ret_result)) {
         (void)snprintf(message, message_bytes, "the leader gave no result");
         return false;
+    }
+    return true;
+}
+
+bool cluster_stages(struct cluster *cluster, uint32_t agent, double ret_ns[SPATE_STAGE_COUNT])
+{
+    if (!process_say(&cluster->agents[agent], "stages")) {
+        return false;
+    }
+    const char *line = process_hear(&cluster->agents[agent], 5000);
+    if (line == NULL || strncmp(line, "stages ", 7) != 0) {
+        return false;
+    }
+    const char *at = line + 6;
+    for (uint32_t s = 0; s < SPATE_STAGE_COUNT; s++) {
+        char *rest = NULL;
+        const uint64_t count = strtoull(at, &rest, 10);
+        if (*rest != ':') {
+            return false;
+        }
+        const uint64_t median = strtoull(rest + 1, &rest, 10);
+        ret_ns[s] = count > 0 ? (double)median : 0;
+        at = rest;
     }
     return true;
 }

@@ -8,6 +8,7 @@
 #include "base/histogram.h"
 #include "bench/process.h"
 #include "bench/transport/transport.h"
+#include "spate/sample.h"
 
 #define CLUSTER_NODES_MAX 7u
 
@@ -22,6 +23,7 @@ struct cluster_options {
     int follower_cpu;
     uint64_t log_budget_bytes;
     uint32_t election_timeout_ms;
+    uint32_t sample_every; /* As in spate_options. */
 };
 
 struct cluster {
@@ -75,6 +77,12 @@ struct cluster_agent_status {
 
 bool cluster_status(struct cluster *cluster, uint32_t agent,
                     struct cluster_agent_status *ret_status);
+
+/*
+ * Medians, in ns, of the stages that an agent has sampled since it was last asked; 0 where it has
+ * none.
+ */
+bool cluster_stages(struct cluster *cluster, uint32_t agent, double ret_ns[SPATE_STAGE_COUNT]);
 
 /* CPU time per second that an agent without load uses. */
 bool cluster_idle(struct cluster *cluster, uint32_t agent, double seconds, double *ret_share);

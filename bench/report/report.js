@@ -338,9 +338,10 @@ function stagePlots() {
   const groups = groupBy(rows.filter((row) => row.name === 'stage'),
     (row) => describe(row, Object.keys(row.labels).filter((key) => key !== 'stage')));
   return [...groups].map(([group, list]) => {
-    const whole = list.reduce((sum, row) => sum + row.median, 0);
-    const bars = list.map((row, i) => ({name: row.labels.stage, value: row.median, from: row.min,
-      to: row.max, colour: colour(i), noisy: row.noisy,
+    const isPart = (row) => row.labels.stage.startsWith('of that');
+    const whole = list.reduce((sum, row) => sum + (isPart(row) ? 0 : row.median), 0);
+    const bars = list.map((row) => ({name: row.labels.stage, value: row.median, from: row.min,
+      to: row.max, colour: isPart(row) ? 'var(--limit)' : colour(0), noisy: row.noisy,
       text: `${showNs(row.median)}, ${(100 * row.median / whole).toFixed(0)} %`}));
     return drawn(group, [], (width) => barPlot(bars, width));
   });
@@ -420,7 +421,9 @@ function page() {
     percentilePlots()),
     ...section('Throughput against entries in flight', 'Closed loops, so peaks. Lines through the ' +
       'points: from the slowest to the fastest run. Dashed: the bare loop.', throughputPlots()),
-    ...section('Where the time goes', 'A sampled commit, stage by stage; medians of the runs.',
+    ...section('Where the time goes', 'One commit in 256 is timed ' +
+      'stage by stage: medians of its samples, and of the runs. What sampling costs is among the rows ' +
+      'below: its limit is the same load without.',
       stagePlots()),
     ...section('Ratio to the limit', 'The mark is the limit; the thin line is the spread of the runs; ' +
       'noisy bars are pale.', ratioPlots()),

@@ -12,6 +12,7 @@
 #include "spate/error.h"
 #include "spate/fsm.h"
 #include "spate/port.h"
+#include "spate/sample.h"
 #include "spate/types.h"
 
 #ifdef __cplusplus
@@ -90,6 +91,8 @@ struct spate_options {
     uint64_t heartbeat_ns;            /* 0: 50 ms */
     uint64_t spin_ns;                 /* Adaptive: how long to spin before blocking. 0: 50 us */
     uint64_t store_bytes_max;         /* Size of the LMDB map. 0: 1 TiB, sparse. */
+    uint32_t sample_every; /* Commands of a port between two that spate_next_sample() tells of. 0:
+                              256; SPATE_SAMPLE_NEVER. */
     int cpu; /* Pin the node's thread; 0: no; n: CPU n-1. Polled cores: where that thread runs. */
     bool apply_is_threaded; /* Apply on a thread of its own, not on the node's. */
 
@@ -228,6 +231,13 @@ struct spate_notice {
  * many. Thread: any, one at a time.
  */
 SPATE_API bool spate_next_notice(struct spate *spate, struct spate_notice *ret_notice);
+
+/*
+ * Takes the oldest sample of where the time of a commit went (spate/sample.h); false: there is
+ * none. Those that nobody takes are lost when there are some fifty. Thread: any, but always the
+ * same.
+ */
+SPATE_API bool spate_next_sample(struct spate *spate, struct spate_sample *ret_sample);
 
 /* "0.1.0" */
 SPATE_API const char *spate_version(void);

@@ -137,6 +137,7 @@ uint32_t spate_node_apply_turn(struct spate_node *node, uint32_t entries_max)
         done = apply_from_log(node, &view, commit, entries_max);
     }
     spate_node_publish_outcomes(node);
+    spate_node_sample_applied(node);
     atomic_store_explicit(&node->entries_applied, node->apply.entries, memory_order_relaxed);
     atomic_store_explicit(&node->applied_shown, node->apply.applied, memory_order_release);
     return done;
@@ -153,6 +154,7 @@ void spate_node_show_commit(struct spate_node *node)
 
     spate_assert(commit >= shown);
     if (commit > shown) {
+        spate_node_sample_committed(node, commit);
         atomic_store_explicit(&node->commit_shown, commit, memory_order_release);
     }
     if (!node->options.apply_is_threaded) {

@@ -38,6 +38,9 @@ static void set_defaults(struct spate_node_options *options)
     if (options->window_messages == 0) {
         options->window_messages = WINDOW_MESSAGES_DEFAULT;
     }
+    if (options->sample_every == 0) {
+        options->sample_every = SPATE_SAMPLE_EVERY_DEFAULT;
+    }
 }
 
 static spate_err create_peers(struct spate_node *node)
@@ -73,6 +76,9 @@ static spate_err create_queues(struct spate_node *node)
     spate_err err = spate_ring_create(SPATE_PENDING_RING_BYTES, &node->pending);
     if (err == SPATE_OK) {
         err = spate_ring_create(SPATE_ANSWER_RING_BYTES, &node->answers);
+    }
+    if (err == SPATE_OK) {
+        err = spate_ring_create(SPATE_SAMPLE_RING_BYTES, &node->samples);
     }
     return err;
 }
@@ -198,6 +204,7 @@ void spate_node_destroy(struct spate_node *node)
     free(node->forwards.arena);
     spate_ring_destroy(node->pending);
     spate_ring_destroy(node->answers);
+    spate_ring_destroy(node->samples);
     spate_raft_destroy(node->raft);
     if (node->store != NULL) {
         node->store->ops->close(node->store);

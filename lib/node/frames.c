@@ -17,6 +17,9 @@ static void take_message(struct spate_node *node, struct spate_message *message)
         spate_node_take_forward_result(node, message);
         return;
     }
+    if (message->kind == SPATE_MESSAGE_APPEND) {
+        spate_node_sample_follow(node, message);
+    }
     struct spate_event event = {.kind = SPATE_EVENT_MESSAGE, .message = message};
     spate_node_step(node, &event);
 }

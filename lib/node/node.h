@@ -19,6 +19,7 @@
 #include "node/port.h"
 #include "raft/raft.h"
 #include "spate/fsm.h"
+#include "spate/sample.h"
 #include "store/store.h"
 
 struct spate_node;
@@ -43,6 +44,7 @@ struct spate_node_options {
     uint64_t window_bytes;     /* 0: a default. */
     uint32_t window_messages;  /* 0: a default. */
     uint32_t append_count_max; /* 0: no bound but the frame. For tests. */
+    uint32_t sample_every;     /* Commands of a port between two that are timed. 0: 256. */
     bool apply_is_threaded;    /* The host calls spate_node_apply() from a thread of its own. */
     struct spate_waker
         *apply_waker; /* Ends that thread's sleep. NULL: it never sleeps. Outlives. */
@@ -125,6 +127,9 @@ struct spate_node_status {
 
 /* What the node last published about itself (at least once per heartbeat). Thread: any. */
 void spate_node_status(const struct spate_node *node, struct spate_node_status *ret_status);
+
+/* As spate_next_sample(). Thread: any, but always the same. */
+bool spate_node_next_sample(struct spate_node *node, struct spate_sample *ret_sample);
 
 /* For tests and status: the parts. Thread: see their headers. */
 const struct spate_link *spate_node_link(const struct spate_node *node);

@@ -44,6 +44,9 @@
 #define SPATE_ANSWER_RING_BYTES  (4u << 20)
 #define SPATE_PENDING_RING_BYTES (4u << 20)
 
+/* Samples that nobody has read yet: some fifty. */
+#define SPATE_SAMPLE_RING_BYTES 8192u
+
 _Static_assert(SPATE_PORT_OUTCOMES_MAX * 48u <= SPATE_PORT_OUTCOME_RING_BYTES * 3u / 4u,
                "an outcome ring holds every outcome that its port can be owed");
 _Static_assert(SPATE_ANSWERS_MAX * 48u <= SPATE_ANSWER_RING_BYTES * 3u / 4u,
@@ -53,7 +56,7 @@ _Static_assert(SPATE_ANSWERS_MAX * 48u <= SPATE_ANSWER_RING_BYTES * 3u / 4u,
 struct spate_port_record {
     uint64_t cookie;
     uint32_t size;
-    uint32_t zero;
+    uint32_t marked_at; /* Lower half of the time, if its stages are to be timed; else 0. */
     uint8_t data[];
 };
 
@@ -62,6 +65,7 @@ struct spate_port {
     uint32_t place; /* In node->ports. */
     struct spate_waker *waker;
 
+    uint32_t unmarked;            /* The client's: commands since the last that was marked. */
     struct spate_ring *proposals; /* client -> node */
     struct spate_ring *applied;   /* apply stage -> client */
     struct spate_ring *replied;   /* node -> client: refusals, outcomes of forwards */
@@ -151,6 +155,32 @@ struct spate_forwards {
     uint8_t *arena;
 };
 
+/* How far the command is whose stages are timed (sample.c). */
+enum spate_sample_state {
+    SPATE_SAMPLE_NONE,
+    SPATE_SAMPLE_TAKEN, /* From here on: at[state] is when it came there. */
+    SPATE_SAMPLE_APPENDED,
+    SPATE_SAMPLE_ENCODED,
+    SPATE_SAMPLE_SENT,
+    SPATE_SAMPLE_COMMITTED
+};
+
+struct spate_node_sample {
+    enum spate_sample_state state;
+    uint32_t place; /* In the batch, until it has an index. */
+    spate_index index;
+    spate_term term;
+    spate_time_ns at[SPATE_STAGE_FOLLOW + 1]; /* Where stages begin, and the end of the last. */
+};
+
+/* The message whose way through this follower is timed. */
+struct spate_node_follow {
+    spate_index index; /* Its last; 0: none. */
+    spate_time_ns began;
+    bool is_answered;
+    uint32_t left; /* Entries to pass over before the next. */
+};
+
 #define SPATE_NODE_STATUS_WORDS ((sizeof(struct spate_node_status) + 7u) / 8u)
 
 struct spate_node {
@@ -216,6 +246,13 @@ struct spate_node {
     _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic bool is_apply_handed_over;
     _Atomic bool is_apply_waiting;
     _Atomic bool is_waiting_for_apply; /* The node wants to hear when something was applied. */
+
+    /* sample.c */
+    struct spate_node_sample sample;
+    struct spate_node_follow follow;
+    struct spate_ring *samples;         /* node -> who reads them */
+    _Atomic uint64_t sample_to_apply;   /* node -> apply stage: its index … */
+    _Atomic uint64_t sample_applied_at; /* … and back: 0 there, and here when. */
 
     /* compact.c, status.c */
     uint64_t compacted_past_members;
@@ -285,6 +322,19 @@ bool spate_node_applies_inline(const struct spate_node *node);
 void spate_node_resolve(struct spate_node *node, spate_index first, spate_term term, uint32_t count,
                         const uint64_t values[]);
 void spate_node_publish_outcomes(struct spate_node *node);
+
+/* sample.c: where the time of a commit goes. In the order of the stages; the first is the client's,
+ * the one after the commit is the apply stage's, the others are the node's. */
+uint32_t spate_port_mark(struct spate_port *port);
+void spate_node_sample_taken(struct spate_node *node, uint32_t place, uint32_t marked_at);
+void spate_node_sample_forget(struct spate_node *node);
+void spate_node_sample_proposed(struct spate_node *node, const struct spate_batch *batch);
+void spate_node_sample_encoded(struct spate_node *node);
+void spate_node_sample_sent(struct spate_node *node);
+void spate_node_sample_committed(struct spate_node *node, spate_index commit);
+void spate_node_sample_applied(struct spate_node *node);
+void spate_node_sample_finish(struct spate_node *node);
+void spate_node_sample_follow(struct spate_node *node, const struct spate_message *message);
 
 /* compact.c */
 uint32_t spate_node_compact(struct spate_node *node);

@@ -141,12 +141,14 @@ spate_err spate_node_poll(struct spate_node *node, uint32_t *ret_work)
     /* Always: what the link answers by itself (handshakes, pings, repairs) is no work of ours. */
     node->link_deadline = spate_link_tick(node->link, node->now);
     spate_link_flush(node->link, node->now);
+    spate_node_sample_sent(node);
     if (spate_node_applies_inline(node)) {
         work += spate_node_apply_turn(node, SPATE_TURN_APPLY_MAX);
         if (spate_node_take_answers(node) > 0) {
             spate_link_flush(node->link, node->now);
         }
     }
+    spate_node_sample_finish(node);
     spate_node_publish_replies(node);
     work += spate_node_compact(node);
 

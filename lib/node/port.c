@@ -22,7 +22,7 @@ spate_err spate_port_propose(struct spate_port *port, uint64_t cookie, const voi
     }
     record->cookie = cookie;
     record->size = size;
-    record->zero = 0;
+    record->marked_at = spate_port_mark(port);
     if (size > 0) {
         memcpy(record->data, data, size);
     }

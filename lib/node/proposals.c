@@ -12,6 +12,7 @@ static bool gather_batch(struct spate_node *node, struct spate_port *port)
     struct spate_batch *batch = &node->batch;
 
     spate_assert(batch->next == batch->count);
+    spate_node_sample_forget(node);
     batch->port = port;
     batch->count = 0;
     batch->next = 0;
@@ -28,6 +29,9 @@ static bool gather_batch(struct spate_node *node, struct spate_port *port)
         batch->cookies[batch->count] = record->cookie;
         batch->items[batch->count] = (struct spate_proposal){
             .data = record->data, .size = record->size, .kind = SPATE_ENTRY_COMMAND};
+        if (record->marked_at != 0) {
+            spate_node_sample_taken(node, batch->count, record->marked_at);
+        }
         batch->count++;
         port->proposals_taken++;
     }
@@ -87,6 +91,9 @@ bool spate_node_propose(struct spate_node *node, struct spate_batch *batch,
 
     /* A run of none is passed over by the apply stage: a reservation cannot be taken back. */
     note_pending(node, pending, batch, origin);
+    if (node->sample.state == SPATE_SAMPLE_TAKEN) {
+        spate_node_sample_proposed(node, batch);
+    }
     batch->next += node->effects.proposed_count;
     node->proposals += node->effects.proposed_count;
     return batch->next == batch->count;

@@ -60,4 +60,7 @@ void spate_node_give_messages(struct spate_node *node)
             spate_raft_message_dropped(node->raft, message);
         }
     }
+    if (node->sample.state == SPATE_SAMPLE_APPENDED || node->follow.index != 0) {
+        spate_node_sample_encoded(node);
+    }
 }

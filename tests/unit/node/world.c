@@ -48,6 +48,7 @@ void world_start(struct world *world, uint32_t i)
         .election_timeout_ns_max = 20 * MSEC,
         .heartbeat_ns = 2 * MSEC,
         .apply_is_threaded = world->apply_is_threaded,
+        .sample_every = world->sample_every,
     };
 
     assert_false(self->is_up);

@@ -38,6 +38,7 @@ struct world {
     uint32_t frame_bytes;
     uint64_t log_budget_bytes;
     bool apply_is_threaded;
+    uint32_t sample_every;
     uint32_t store_delay_polls;
     uint32_t store_busy_ppm;
     struct world_node nodes[WORLD_NODES_MAX];
