@@ -50,6 +50,10 @@ struct device {
 spate_err spate_dpdk_device_parse(const char *text, struct device *ret_device,
                                   const struct spate_dpdk_line *line);
 
+/* address.c: SPATE_ERR_IN_USE when an interface of the kernel has our address. */
+spate_err spate_dpdk_address_check(const struct device *device, const struct spate_address *address,
+                                   const struct spate_dpdk_line *line);
+
 /* What EAL is told to make. `device_mtu` is used when `mtu` is 0. Not for memif. */
 void spate_dpdk_device_arguments(const struct device *device, uint32_t mtu, uint32_t device_mtu,
                                  char *text, size_t bytes);

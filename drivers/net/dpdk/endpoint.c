@@ -342,6 +342,9 @@ spate_err spate_dpdk_endpoint_create(const struct spate_net_dpdk_options *option
         err = spate_dpdk_device_parse(options->device, &endpoint->device, line);
     }
     if (err == SPATE_OK) {
+        err = spate_dpdk_address_check(&endpoint->device, &options->address, line);
+    }
+    if (err == SPATE_OK) {
         err = spate_dpdk_eal_start(options, &endpoint->device, &endpoint->notices, line);
     }
     if (err == SPATE_OK) {
