@@ -206,6 +206,7 @@ static spate_err start(const struct spate_net_dpdk_options *options, const struc
         spate_dpdk_folder_remove();
         return explain_failure(device, line);
     }
+    spate_dpdk_eal_log_hush();
     announce(&arguments, notices);
     is_started = true;
     return SPATE_OK;

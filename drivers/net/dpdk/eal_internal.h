@@ -6,6 +6,8 @@
 
 /* eal_log.c: EAL and its drivers write lines; they are kept instead of printed. */
 void spate_dpdk_eal_log_open(void);
+/* So do the libraries below AF_XDP's driver, of things that are not ours: silenced. */
+void spate_dpdk_eal_log_hush(void);
 
 /* eal_folder.c */
 uint64_t spate_dpdk_hugepages_free_mib(void);

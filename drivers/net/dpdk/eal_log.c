@@ -1,6 +1,8 @@
 /* What EAL and its drivers say, errors only: kept, so that it can become a notice.
  */
+#include <dlfcn.h>
 #include <rte_log.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +33,34 @@ void spate_dpdk_eal_log_open(void)
     if (stream != NULL) {
         (void)setvbuf(stream, NULL, _IOLBF, 512);
         (void)rte_openlog_stream(stream);
+    }
+}
+
+/* What the libraries below AF_XDP's driver say about matters that are not ours. */
+static int hush(int level, const char *format, va_list arguments)
+{
+    (void)level;
+    (void)format;
+    (void)arguments;
+    return 0;
+}
+
+/* They print to standard error unless told otherwise; the driver has loaded them by now. */
+void spate_dpdk_eal_log_hush(void)
+{
+    static const char *const libraries[][2] = {{"libbpf.so.1", "libbpf_set_print"},
+                                               {"libxdp.so.1", "libxdp_set_print"}};
+
+    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
+        void *library = dlopen(libraries[i][0], RTLD_NOW | RTLD_NOLOAD);
+        void *(*set_print)(int (*)(int, const char *, va_list)) = NULL;
+        if (library != NULL) {
+            void *symbol = dlsym(library, libraries[i][1]);
+            memcpy(&set_print, &symbol, sizeof set_print);
+        }
+        if (set_print != NULL) {
+            (void)set_print(hush);
+        }
     }
 }
 
