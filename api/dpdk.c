@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "net/dpdk/dpdk.h"
 
 #define PREFIX_BITS_DEFAULT 24u
@@ -46,6 +47,8 @@ static uint32_t bits_of(const struct spate_address *address)
 static bool is_on_subnet(const struct spate_net_dpdk_options *dpdk,
                          const struct spate_address *address)
 {
+    spate_assert(dpdk->prefix_bits >= PREFIX_BITS_MIN);
+    spate_assert(dpdk->prefix_bits <= PREFIX_BITS_MAX);
     const uint32_t mask = ~0u << (32 - dpdk->prefix_bits);
 
     return ((bits_of(&dpdk->address) ^ bits_of(address)) & mask) == 0;
@@ -85,7 +88,6 @@ static spate_err read_address(const struct spate_options *options,
     const char *text = options->dpdk.address;
 
     dpdk->address = *known;
-    dpdk->prefix_bits = PREFIX_BITS_DEFAULT;
     if (text == NULL || text[0] == '\0') {
         return SPATE_OK;
     }
@@ -201,6 +203,7 @@ spate_err spate_core_dpdk_options(const struct spate_options *options,
 {
     struct spate_net_dpdk_options dpdk = {
         .device = options->dpdk.device,
+        .prefix_bits = PREFIX_BITS_DEFAULT,
         .vlan = options->dpdk.vlan,
         .mtu = options->dpdk.mtu,
         .frame_bytes_max = options->frame_bytes_max,
