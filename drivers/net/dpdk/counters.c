@@ -96,7 +96,7 @@ static uint64_t endpoint_value(struct endpoint *endpoint, uint32_t counter)
     case MBUFS_USED:
         return rte_mempool_in_use_count(endpoint->pool);
     case NOTICES_LOST:
-        return endpoint->notices.lost;
+        return load(&endpoint->notices.lost);
     case ENDPOINT_COUNTERS:
         break;
     }

@@ -72,7 +72,7 @@ static inline bool device_has_interface(const struct device *device)
 struct notices {
     pthread_mutex_t lock;
     uint32_t first, count;
-    uint64_t lost;
+    _Atomic uint64_t lost; /* Read as a counter by any thread. */
     struct spate_net_notice lines[NOTICES_MAX];
 };
 
