@@ -59,6 +59,7 @@ bool harness_failover(struct harness *harness)
     struct bench_row *row = bench_results_add(harness->results, "commit after kill", "ms");
     struct bench_row *equal = bench_results_add(harness->results, "cores equal at the end", "bool");
 
+    bench_row_label(row, "transport", "%s", transport_name(harness->transport->kind));
     bench_row_label(row, "election timeout", "%u ms", options.election_timeout_ms);
     is_done = is_done && cluster_start(&cluster, &options, message, sizeof message);
     if (!is_done) {

@@ -37,7 +37,7 @@ struct cluster_options harness_cluster(const struct harness *harness, bool is_bu
         .leader_cpu = harness->leader_cpu,
         .follower_cpu = harness->follower_cpu,
         .log_budget_bytes = 256u << 20,
-        .election_timeout_ms = 300,
+        .election_timeout_ms = harness->election_timeout_ms,
     };
 }
 

@@ -9,6 +9,7 @@
 #include "bench/report/results.h"
 
 #define HARNESS_IN_FLIGHT_MAX 16u
+#define HARNESS_SCALES_MAX    4u
 
 /* What the command line asks for. */
 struct harness {
@@ -20,7 +21,9 @@ struct harness {
     struct transport transports[TRANSPORT_KINDS];
     uint32_t transport_count;
     uint32_t transports_open;
-    const struct transport *transport; /* Of the cluster that is next. */
+    const struct transport *transport;   /* Of the cluster that is next. */
+    uint32_t scales[HARNESS_SCALES_MAX]; /* Closed loops with so many nodes each, in turns … */
+    uint32_t scale_count;                /* … 0: with `nodes`. */
     uint32_t payload_bytes;
     uint32_t in_flight[HARNESS_IN_FLIGHT_MAX];
     uint32_t in_flight_count;
@@ -36,6 +39,7 @@ struct harness {
     bool finds_max;    /* Looks for the highest rate with … */
     double p99_max_ns; /* … a p99 below this. */
     uint32_t kills;
+    uint32_t election_timeout_ms;
     int leader_cpu;
     int follower_cpu;
     struct bench_results *results;
@@ -87,6 +91,7 @@ bool harness_peak(struct harness *harness);     /* Closed loops beside the bare 
 bool harness_open(struct harness *harness);     /* Open loops: at a rate, or shares of the peak. */
 bool harness_find_max(struct harness *harness); /* The highest rate whose p99 holds. */
 bool harness_stages(struct harness *harness);   /* Where the time goes, and what knowing costs. */
+bool harness_parts(struct harness *harness);    /* Parts of the library, by themselves. */
 bool harness_failover(struct harness *harness); /* kill -9 of leaders under load. */
 bool harness_idle(struct harness *harness);     /* CPU and memory of idle cores. */
 bool harness_wake(struct harness *harness);     /* How soon a sleeping core answers. */

@@ -31,18 +31,27 @@ static void fill_in(struct harness *harness, uint32_t first, uint32_t second, bo
     }
 }
 
-/* Open loops with each kind of polling that is asked for. */
+/* What knows one transport and one kind of polling, with each that is asked for. */
+static bool on_each(struct harness *harness, bool (*run)(struct harness *))
+{
+    const bool polls[2] = {harness->polls_busy, harness->polls_adaptive};
+
+    for (uint32_t t = 0; t < harness->transport_count; t++) {
+        harness->transport = &harness->transports[t];
+        for (uint32_t p = 0; p < 2; p++) {
+            harness->polls_busy = p == 0;
+            if (polls[p] && !run(harness)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool run_open(struct harness harness)
 {
-    bool (*const run)(struct harness *) = harness.finds_max ? harness_find_max : harness_open;
-    const bool is_both = harness.polls_busy && harness.polls_adaptive;
-
     fill_in(&harness, 1, 0, true, false);
-    if (!run(&harness)) {
-        return false;
-    }
-    harness.polls_busy = false;
-    return !is_both || run(&harness);
+    return on_each(&harness, harness.finds_max ? harness_find_max : harness_open);
 }
 
 static bool run_latency(struct harness harness)
@@ -68,7 +77,21 @@ static bool run_durable(struct harness harness)
 static bool run_stages(struct harness harness)
 {
     fill_in(&harness, 1, 4096, true, false);
-    return harness_stages(&harness);
+    return on_each(&harness, harness_stages);
+}
+
+static bool run_scale(struct harness harness)
+{
+    fill_in(&harness, 4096, 0, true, false);
+    for (uint32_t s = 0; s < HARNESS_SCALES_MAX; s++) {
+        harness.scales[harness.scale_count++] = 1 + 2 * s;
+    }
+    return harness_peak(&harness);
+}
+
+static bool run_parts(struct harness harness)
+{
+    return harness_parts(&harness);
 }
 
 static bool run_failover(struct harness harness)
@@ -87,7 +110,7 @@ static const struct {
 } profiles[] = {
     {"latency", run_latency}, {"throughput", run_throughput}, {"durable", run_durable},
     {"open", run_open},       {"stages", run_stages},         {"failover", run_failover},
-    {"idle", run_idle},
+    {"idle", run_idle},       {"scale", run_scale},           {"parts", run_parts},
 };
 
 static int run_profile(struct harness *harness, const char *name)
@@ -101,7 +124,7 @@ static int run_profile(struct harness *harness, const char *name)
     bool is_done = true;
 
     for (unsigned p = 0; p < sizeof profiles / sizeof profiles[0]; p++) {
-        if (is_full || strcmp(name, profiles[p].name) == 0) {
+        if ((is_full && profiles[p].run != run_open) || strcmp(name, profiles[p].name) == 0) {
             is_known = true;
             is_done = is_done && profiles[p].run(*harness);
         }
@@ -129,7 +152,13 @@ static int measure(struct harness *harness, const char *profile, char *const arg
                       harness->output, strerror(errno));
         return 2;
     }
-    int code = harness_open_transports(harness) ? run_profile(harness, profile) : 1;
+    const uint32_t nodes = harness->nodes;
+    if (strcmp(profile, "scale") == 0 || strcmp(profile, "full") == 0) {
+        harness->nodes = CLUSTER_NODES_MAX; /* As many as any cluster of the run has. */
+    }
+    const bool is_open = harness_open_transports(harness);
+    harness->nodes = nodes;
+    int code = is_open ? run_profile(harness, profile) : 1;
     harness_close_transports(harness);
     if (process_is_interrupted()) {
         code = INTERRUPTED;
@@ -160,6 +189,7 @@ int main(int argument_count, char **arguments)
                               .seconds = 2,
                               .warmup_seconds = 0.5,
                               .kills = 30,
+                              .election_timeout_ms = 300,
                               .leader_cpu = 0,
                               .follower_cpu = 1,
                               .directory = ".",

@@ -52,7 +52,8 @@ static bool set_up(struct harness *harness, struct point *point, uint32_t percen
         bench_row_label(*rows[r], "arrivals", "%s", harness->is_constant ? "constant" : "poisson");
     }
     struct bench_row *row = point->latency[0];
-    (void)snprintf(row->histogram, sizeof row->histogram, "open-%s-%s-%.0f", polling,
+    (void)snprintf(row->histogram, sizeof row->histogram, "open-%s-%s-%s-%.0f",
+                   transport_name(harness->transport->kind), polling,
                    harness->is_durable ? "disk" : "memory", percent != 0 ? percent : harness->rate);
     return bench_recorder_open(&point->recorder, harness->output, row->histogram);
 }

@@ -19,6 +19,8 @@ static const char usage[] =
     "  stages      where the time of a commit goes, and what sampling it costs\n"
     "  failover    kill -9 of leaders under load\n"
     "  idle        processor, memory and wake-up of idle cores\n"
+    "  scale       4096 in flight with 1, 3, 5 and 7 nodes\n"
+    "  parts       parts of the library by themselves, and a log of 100 M entries\n"
     "  full        all of these\n\n"
     "options [defaults]\n"
     "  --nodes N [3]            cores: 1, 3, 5 or 7\n"
@@ -31,7 +33,8 @@ static const char usage[] =
     "  --rate N                 open loop: entries a second, instead of shares of the peak\n"
     "  --arrivals poisson|constant [poisson]\n"
     "  --find-max --p99-under TIME   the highest rate whose p99 holds: 50us, 1ms\n"
-    "  --runs N [5]  --seconds S [2]  --warmup S [0.5]  --kills N [30]\n"
+    "  --runs N [5]  --seconds S [2]  --warmup S [0.5]  --kills N [30]  --election-timeout MS "
+    "[300]\n"
     "  --leader-cpu N [0]  --follower-cpu N [1]\n"
     "  --dir DIR [.]            where durable runs write\n"
     "  --output DIR             report.html, env.json, results.*, *.hgrm, *.hlog\n";
@@ -51,6 +54,7 @@ enum option_id {
     FIND_MAX,
     P99_UNDER,
     KILLS,
+    ELECTION_TIMEOUT,
     LEADER_CPU,
     FOLLOWER_CPU,
     DIRECTORY,
@@ -73,6 +77,7 @@ static const struct option option_table[] = {
     {"find-max", no_argument, NULL, FIND_MAX},
     {"p99-under", required_argument, NULL, P99_UNDER},
     {"kills", required_argument, NULL, KILLS},
+    {"election-timeout", required_argument, NULL, ELECTION_TIMEOUT},
     {"leader-cpu", required_argument, NULL, LEADER_CPU},
     {"follower-cpu", required_argument, NULL, FOLLOWER_CPU},
     {"dir", required_argument, NULL, DIRECTORY},
@@ -168,6 +173,7 @@ static bool read_option(struct harness *harness, int id, char *text)
         [FRAME] = {1472, 65000, &harness->frame_bytes},
         [RUNS] = {1, BENCH_RUNS_MAX, &harness->runs},
         [KILLS] = {1, BENCH_RUNS_MAX, &harness->kills},
+        [ELECTION_TIMEOUT] = {5, 60000, &harness->election_timeout_ms},
         [LEADER_CPU] = {0, 4095, (uint32_t *)&harness->leader_cpu},
         [FOLLOWER_CPU] = {0, 4095, (uint32_t *)&harness->follower_cpu},
     };

@@ -12,11 +12,12 @@
 #include "bench/report/recorder.h"
 #include "bench/statistics.h"
 
-#define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX * TRANSPORT_KINDS)
+#define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX * TRANSPORT_KINDS * HARNESS_SCALES_MAX)
 
 /* One cell of the measurement and its rows. */
 struct variant {
     const struct transport *transport;
+    uint32_t nodes;
     bool is_busy;
     uint32_t in_flight;
     struct bench_row *p50;
@@ -47,18 +48,24 @@ static void name_histograms(const struct harness *harness, const struct variant 
     const char *durability = harness->is_durable ? "disk" : "memory";
 
     const char *transport = transport_name(harness->transport->kind);
+    char nodes[16] = "";
 
-    (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%s-%u", transport, polling,
-                   durability, variant->in_flight);
-    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u", transport,
-                   polling, durability, variant->in_flight);
+    if (harness->scale_count != 0) {
+        (void)snprintf(nodes, sizeof nodes, "-nodes-%u", variant->nodes);
+    }
+    (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%s-%u%s", transport,
+                   polling, durability, variant->in_flight, nodes);
+    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u%s",
+                   transport, polling, durability, variant->in_flight, nodes);
 }
 
 static bool set_up(struct harness *harness, struct variant *variant, bool is_busy,
                    uint32_t in_flight)
 {
-    *variant = (struct variant){
-        .transport = harness->transport, .is_busy = is_busy, .in_flight = in_flight};
+    *variant = (struct variant){.transport = harness->transport,
+                                .nodes = harness->nodes,
+                                .is_busy = is_busy,
+                                .in_flight = in_flight};
     variant->p50 = add_row(harness, variant, "commit p50", "ns");
     variant->p99 = add_row(harness, variant, "commit p99", "ns");
     variant->rate = add_row(harness, variant, "committed", "entries/s");
@@ -124,6 +131,9 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
     };
     struct bench_bare_result result;
 
+    if (transport_is_dpdk(harness->transport->kind) && harness->nodes == 1) {
+        return true; /* One alone has nobody to send to: no limit. */
+    }
     const bool is_done = transport_is_dpdk(harness->transport->kind)
                              ? bench_dpdk_bare_run(harness->dpdk_limits, &options, latency, &result)
                              : bench_bare_run(&options, latency, &result);
@@ -150,9 +160,11 @@ static bool run_all(struct harness *harness, struct variant variants[], uint32_t
     for (uint32_t run = 0; run < harness->runs; run++) {
         for (uint32_t v = 0; v < count; v++) {
             harness->transport = variants[v].transport;
-            harness_progress("peak, run %u of %u: %s, %s polling, %u in flight", run + 1,
+            harness->nodes = variants[v].nodes;
+            harness_progress("peak, run %u of %u: %s, %u nodes, %s polling, %u in flight", run + 1,
                              harness->runs, transport_name(harness->transport->kind),
-                             variants[v].is_busy ? "busy" : "adaptive", variants[v].in_flight);
+                             harness->nodes, variants[v].is_busy ? "busy" : "adaptive",
+                             variants[v].in_flight);
             spate_histogram_reset(latency);
             if (!run_cluster(harness, &variants[v], latency) || process_is_interrupted()) {
                 return false;
@@ -167,23 +179,37 @@ static bool run_all(struct harness *harness, struct variant variants[], uint32_t
     return true;
 }
 
-/* Every number in flight, over every transport, with every kind of polling that is asked for. */
-static bool set_up_all(struct harness *harness, struct variant variants[], uint32_t *ret_count)
+/* One number in flight over every transport, with every kind of polling that is asked for. */
+static bool set_up_some(struct harness *harness, uint32_t in_flight, struct variant variants[],
+                        uint32_t *count)
 {
-    uint32_t count = 0;
     bool is_set_up = true;
 
-    for (uint32_t i = 0; i < harness->in_flight_count * harness->transport_count; i++) {
-        const uint32_t in_flight = harness->in_flight[i / harness->transport_count];
-        harness->transport = &harness->transports[i % harness->transport_count];
+    for (uint32_t t = 0; t < harness->transport_count; t++) {
+        harness->transport = &harness->transports[t];
         if (harness->polls_busy && is_set_up) {
-            is_set_up = set_up(harness, &variants[count++], true, in_flight);
+            is_set_up = set_up(harness, &variants[(*count)++], true, in_flight);
         }
         if (harness->polls_adaptive && is_set_up) {
-            is_set_up = set_up(harness, &variants[count++], false, in_flight);
+            is_set_up = set_up(harness, &variants[(*count)++], false, in_flight);
         }
     }
-    *ret_count = count;
+    return is_set_up;
+}
+
+/* Every number in flight, with every number of nodes. */
+static bool set_up_all(struct harness *harness, struct variant variants[], uint32_t *count)
+{
+    const uint32_t nodes = harness->nodes;
+    const uint32_t scale_count = harness->scale_count != 0 ? harness->scale_count : 1;
+    bool is_set_up = true;
+
+    for (uint32_t i = 0; i < harness->in_flight_count && is_set_up; i++) {
+        for (uint32_t s = 0; s < scale_count && is_set_up; s++) {
+            harness->nodes = harness->scale_count != 0 ? harness->scales[s] : nodes;
+            is_set_up = set_up_some(harness, harness->in_flight[i], variants, count);
+        }
+    }
     return is_set_up;
 }
 
@@ -191,6 +217,7 @@ bool harness_peak(struct harness *harness)
 {
     static struct variant variants[VARIANTS_MAX];
     struct spate_histogram *latency = NULL;
+    const uint32_t nodes = harness->nodes;
     uint32_t count = 0;
 
     bool is_done = spate_histogram_create(&latency) == SPATE_OK &&
@@ -202,5 +229,6 @@ bool harness_peak(struct harness *harness)
     }
     spate_histogram_destroy(latency);
     harness->transport = &harness->transports[0];
+    harness->nodes = nodes;
     return is_done;
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define BENCH_TABLE_COLUMNS_MAX 12u
-#define BENCH_TABLE_ROWS_MAX    256u
+#define BENCH_TABLE_ROWS_MAX    1025u
 #define BENCH_TABLE_CELL_BYTES  128u
 
 /* Zero to begin with; large, so not on the stack of a thread. */

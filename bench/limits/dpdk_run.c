@@ -31,8 +31,11 @@ __attribute__((format(printf, 2, 3))) static void add(struct command *command, c
 }
 
 /* memif joins two: the leader has a device for each follower. */
-static void add_devices(struct command *command, const struct transport *transport, uint32_t node)
+static void add_devices(struct command *command, const struct bench_bare_options *options,
+                        uint32_t node)
 {
+    const struct transport *transport = options->transport;
+
     if (transport->kind != TRANSPORT_MEMIF) {
         add(command, "net_%s0,iface=eth0%s", transport_name(transport->kind),
             transport->kind == TRANSPORT_AF_PACKET ? ",framesz=2048,blocksz=4096,framecnt=1024"
@@ -40,7 +43,7 @@ static void add_devices(struct command *command, const struct transport *transpo
         return;
     }
     const uint32_t first = node == 0 ? 1 : node;
-    const uint32_t last = node == 0 ? transport->nodes - 1 : node;
+    const uint32_t last = node == 0 ? options->nodes - 1 : node;
     for (uint32_t f = first; f <= last; f++) {
         add(command, "net_memif%u,role=%s,socket=%s/limit%u,socket-abstract=no,bsize=9216",
             f - first, node == 0 ? "client" : "server", transport->folder, f);
@@ -80,7 +83,7 @@ static bool start(const char *program, const char *kind, const struct bench_bare
     add(&command, "%f", options->warmup_seconds);
     add(&command, "%f", options->seconds);
     add(&command, "%d", node == 0 ? options->leader_cpu : options->follower_cpu);
-    add_devices(&command, transport, node);
+    add_devices(&command, options, node);
     return process_start(process, command.words);
 }
 

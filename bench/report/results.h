@@ -15,7 +15,7 @@
 /* Runs of one row. */
 #define BENCH_RUNS_MAX   64u
 #define BENCH_LABELS_MAX 12u
-#define BENCH_ROWS_MAX   256u
+#define BENCH_ROWS_MAX   1024u
 #define BENCH_TEXT_BYTES 48u
 
 struct bench_label {
@@ -49,6 +49,9 @@ struct bench_row *bench_results_add(struct bench_results *results, const char *n
 void bench_row_label(struct bench_row *row, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void bench_row_run(struct bench_row *row, double value);
+
+/* Adds the rows that DIRECTORY/results.json holds. False: says why on stderr. */
+bool bench_results_load(struct bench_results *results, const char *directory);
 
 /* Whether no row has a run: then there is nothing to show. */
 bool bench_results_is_empty(const struct bench_results *results);

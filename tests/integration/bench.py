@@ -66,7 +66,7 @@ def a_run_leaves_its_results_and_nothing_else():
         where = measured(folder, "results", "--dir", folder)
         names = {path.name for path in where.iterdir()}
         wanted = {"env.json", "results.json", "results.csv", "report.html"}
-        wanted |= {f"{what}-adaptive-memory-1.{kind}" for what in ("commit", "bare")
+        wanted |= {f"{what}-socket-adaptive-memory-1.{kind}" for what in ("commit", "bare")
                    for kind in ("hgrm", "hlog")}
         assert names == wanted, names
         assert [path.name for path in pathlib.Path(folder).iterdir()] == ["results"]
@@ -173,7 +173,7 @@ def an_open_loop_runs_at_the_rate_that_is_asked_for():
             assert rows["commit p99"]["labels"]["loop"] == "open"
             assert rows["offered"]["median"] == 2000
             assert rows["commit p99"]["labels"]["arrivals"] == arrivals
-            assert (where / "open-adaptive-memory-2000.hlog").exists()
+            assert (where / "open-socket-adaptive-memory-2000.hlog").exists()
         done = bench("--find-max", "--p99-under", "5s", "--polling", "adaptive", *QUICK)
         assert done.returncode == 0 and "highest rate" in done.stdout, done
 
