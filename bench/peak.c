@@ -37,6 +37,9 @@ static struct bench_row *add_row(struct harness *harness, const struct variant *
 {
     struct bench_row *row = harness_add_row(harness, name, unit, "peak", variant->is_busy);
     bench_row_label(row, "in_flight", "%u", variant->in_flight);
+    if (harness->scale_count != 0) {
+        bench_row_label(row, "series", "scale");
+    }
     return row;
 }
 
@@ -131,8 +134,9 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
     };
     struct bench_bare_result result;
 
-    if (transport_is_dpdk(harness->transport->kind) && harness->nodes == 1) {
-        return true; /* One alone has nobody to send to: no limit. */
+    if (transport_is_dpdk(harness->transport->kind) &&
+        (harness->nodes == 1 || harness->is_durable)) {
+        return true; /* One alone sends nothing, and this loop writes nothing: no limit. */
     }
     const bool is_done = transport_is_dpdk(harness->transport->kind)
                              ? bench_dpdk_bare_run(harness->dpdk_limits, &options, latency, &result)

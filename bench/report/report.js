@@ -42,6 +42,7 @@ const spreadOf = (row) => row.runs.length < 2 ? 'one run'
 const defaults = {transport: 'socket', sealed: 'no', nodes: '3', system: 'spate'};
 const label = (row, key) => row.labels[key] ?? defaults[key] ?? '';
 const all = (name, wanted = {}) => rows.filter((row) => row.name === name &&
+  (row.labels.series ?? '') === (wanted.series ?? '') &&
   Object.entries(wanted).every(([key, value]) => label(row, key) === value));
 const find = (name, wanted) => all(name, wanted)[0];
 const transportName = (row) => ({socket: 'kernel sockets', memif: 'memif (shared memory)',
@@ -57,6 +58,10 @@ const wordFor = {in_flight: (v) => `${v} in flight`, polling: (v) => `${v} polli
 const describe = (row, keys = Object.keys(row.labels)) => keys.filter((key) => label(row, key))
   .map((key) => (key === 'transport' ? transportName(row)
     : wordFor[key]?.(label(row, key)) ?? `${key} ${label(row, key)}`)).join(', ');
+
+// Rows of profile scale have a plot of their own.
+const scales = rows.filter((row) => row.labels.series === 'scale');
+const plain = rows.filter((row) => row.labels.series !== 'scale');
 
 // ---- Targets: what Spate must reach (docs/performance.md) --------------------------------------
 
@@ -82,7 +87,8 @@ function targets() {
   const adaptive = {transport: 'socket', polling: 'adaptive'};
   const disk = {durability: 'disk', transport: 'socket'};
   const craft = {system: 'raft'};
-  const cost = (nodes) => find('leader CPU per entry', {...many, nodes, transport: 'socket'});
+  const cost = (nodes) => find('leader CPU per entry', {...many, nodes, series: 'scale',
+    transport: 'socket'});
   const failover = rows.find((row) => row.name === 'commit after kill' &&
     row.labels['election timeout'] === '10 ms' && label(row, 'transport') === 'memif');
   const sorted = failover ? [...failover.runs].sort((a, b) => a - b) : [];
@@ -221,7 +227,10 @@ function logPlot(series, width, xTicks, xText, yText, fits) {
   xTicks.forEach((tick, i) => {
     const isLast = i === xTicks.length - 1;
     svg.append(make('line', {class: 'grid', x1: x(tick), x2: x(tick), y1: box.top, y2: box.bottom}));
-    if (!i || isLast || (box.right - x(tick) > 95 && x(tick) - box.left > 45)) {
+    const room = (text) => text.length * 6.5 + 6;
+    const isClear = box.right - x(tick) > room(xText(tick)) / 2 + room(xText(xTicks.at(-1))) &&
+      x(tick) - box.left > 45;
+    if (!i || isLast || isClear) {
       svg.append(make('text', {x: x(tick), y: height - 8,
         'text-anchor': i === 0 ? 'start' : isLast ? 'end' : 'middle'}, xText(tick)));
     }
@@ -250,7 +259,7 @@ function percentiles(name) {
 }
 
 function percentilePlots() {
-  const cells = rows.filter((row) => row.name === 'commit p50' && row.histogram);
+  const cells = plain.filter((row) => row.name === 'commit p50' && row.histogram);
   const groups = Map.groupBy ? Map.groupBy(cells, groupOf) : groupBy(cells, groupOf);
   return [...groups].map(([group, list]) => {
     const keys = varying(list);
@@ -277,7 +286,7 @@ function groupBy(list, keyOf) {
 }
 
 function throughputPlots() {
-  const cells = rows.filter((row) => row.name === 'committed' && row.labels.in_flight);
+  const cells = plain.filter((row) => row.name === 'committed' && row.labels.in_flight);
   return [...groupBy(cells, (row) => describe(row, ['durability', 'sealed']
     .filter((key) => row.labels[key])))].map(([group, list]) => {
     const keys = varying(list).filter((key) => key !== 'in_flight');
@@ -297,12 +306,29 @@ function throughputPlots() {
   });
 }
 
+function scalePlots() {
+  return [['leader CPU per entry', 'CPU time of the leader per entry, by nodes', tickNs],
+    ['committed', 'entries a second, by nodes', tickCount]].map(([name, caption, text]) => {
+    const list = scales.filter((row) => row.name === name);
+    const series = [...groupBy(list, (row) => describe(row, ['transport', 'in_flight']))].flatMap(
+      ([who, some], i) => [{name: who, colour: colour(i), isDotted: true,
+        noisy: some.some((row) => row.noisy),
+        points: some.map((row) => [+label(row, 'nodes'), row.median, row.min, row.max])},
+      {name: 'its bare loop', colour: colour(i), isLimit: true, isDotted: true,
+        points: some.filter((row) => row.limit).map((row) => [+label(row, 'nodes'), row.limit])}])
+      .filter((one) => one.points.length);
+    const counts = [...new Set(list.map((row) => +label(row, 'nodes')))].sort((a, b) => a - b);
+    return counts.length > 1 ? drawn(caption, legendOf(series),
+      (width) => logPlot(series, width, counts, String, text, true)) : null;
+  });
+}
+
 // One bar a row, as far as `most`; spread as a line over it, and a mark where the target is.
 function barPlot(bars, width) {
   const step = 40;
   const most = Math.max(...bars.map((bar) => Math.max(bar.value, bar.to ?? 0, bar.mark ?? 0))) * 1.02;
   const svg = make('svg', {viewBox: `0 0 ${width} ${bars.length * step}`, height: bars.length * step});
-  const x = (value) => (width - 76) * value / most;
+  const x = (value) => (width - 104) * value / most;
   bars.forEach((bar, i) => {
     const top = i * step + 18;
     svg.append(make('text', {x: 0, y: top - 5}, bar.name),
@@ -323,7 +349,7 @@ function ratioPlots() {
     ['commit p99', 'p99 to commit: shorter is better', 1],
     ['committed', 'entries a second: at 1.0 Raft would cost nothing; longer is better', 1]];
   return kinds.map(([name, caption]) => {
-    const list = rows.filter((row) => row.name === name && row.ratio);
+    const list = plain.filter((row) => row.name === name && row.ratio);
     if (!list.length) return null;
     const keys = [...new Set(['transport', ...varying(list)])];
     const bars = list.map((row, i) => ({name: describe(row, keys), value: row.ratio, mark: 1,
@@ -357,14 +383,15 @@ function card(title, row, better) {
 }
 
 function cards() {
-  const peak = rows.filter((row) => row.labels.loop === 'peak');
+  const peak = plain.filter((row) => row.labels.loop === 'peak');
   const cells = groupBy(peak, (row) => describe(row, ['transport', 'durability', 'sealed', 'nodes']
     .filter((key) => row.labels[key] || key === 'transport')));
   const list = [...cells].flatMap(([where, some]) => {
-    const by = (name, best) => some.filter((row) => row.name === name).sort(best)[0];
-    return [card(`p50 to commit, 1 in flight; ${where}`, by('commit p50',
-      (a, b) => a.median - b.median)), card(`Peak entries a second; ${where}`, by('committed',
-      (a, b) => b.median - a.median))];
+    const one = some.find((row) => row.name === 'commit p50' && row.labels.in_flight === '1');
+    const most = some.filter((row) => row.name === 'committed' && row.labels.in_flight !== '1')
+      .sort((a, b) => b.labels.in_flight - a.labels.in_flight)[0];
+    return [card(`p50 to commit; ${where}, ${one && describe(one, ['polling', 'in_flight'])}`, one),
+      card(`Peak rate; ${where}, ${most && describe(most, ['polling', 'in_flight'])}`, most)];
   });
   list.push(card('First commit after kill -9 of the leader', find('commit after kill')),
     card('An idle leader', find('idle leader')), card('Wake-up of a sleeping core', find('wake-up p50')));
@@ -421,11 +448,12 @@ function page() {
     percentilePlots()),
     ...section('Throughput against entries in flight', 'Closed loops, so peaks. Lines through the ' +
       'points: from the slowest to the fastest run. Dashed: the bare loop.', throughputPlots()),
+    ...section('Scale', '', scalePlots()),
     ...section('Where the time goes', 'One commit in 256 is timed ' +
       'stage by stage: medians of its samples, and of the runs. What sampling costs is among the rows ' +
       'below: its limit is the same load without.',
       stagePlots()),
-    ...section('Ratio to the limit', 'The mark is the limit; the thin line is the spread of the runs; ' +
+    ...section('Ratio to the limit', 'Of closed loops. The mark is the limit; the thin line is the spread of the runs; ' +
       'noisy bars are pale.', ratioPlots()),
     ...section('Every row', '', [rowTable()], ''),
     ...section('Where it was measured', '', [environmentTable()], ''),
