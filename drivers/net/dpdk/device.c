@@ -29,17 +29,25 @@ static bool is_plain(const char *text)
     return true;
 }
 
-static bool is_pci_address(const char *text)
+/* Writes the whole form, by which EAL calls the port, over the short one. */
+static bool complete_pci_address(char *text, size_t bytes)
 {
-    unsigned domain, bus, slot, function;
+    unsigned domain = 0, bus, slot, function;
     int end = 0;
+    const bool is_whole =
+        sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) == 4;
 
-    return (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) == 4 &&
-            text[end] == '\0') ||
-           (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) == 3 && text[end] == '\0');
+    if (!is_whole && sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3) {
+        return false;
+    }
+    if (text[end] != '\0') {
+        return false;
+    }
+    (void)snprintf(text, bytes, "%04x:%02x:%02x.%x", is_whole ? domain : 0, bus, slot, function);
+    return true;
 }
 
-static spate_err check_what(const struct device *device, const struct spate_dpdk_line *line)
+static spate_err check_what(struct device *device, const struct spate_dpdk_line *line)
 {
     if (device->kind == DEVICE_VDEV) {
         return SPATE_OK;
@@ -65,7 +73,7 @@ static spate_err check_what(const struct device *device, const struct spate_dpdk
                                   "dpdk.device memif wants a folder by its whole path, such as "
                                   "memif:/run/spate");
     }
-    if (device->kind == DEVICE_PCI && !is_pci_address(device->what)) {
+    if (device->kind == DEVICE_PCI && !complete_pci_address(device->what, sizeof device->what)) {
         return spate_dpdk_explain(line, SPATE_ERR_INVALID,
                                   "dpdk.device: '%s' is not a PCI address such as 0000:03:00.0; "
                                   "`dpdk-devbind.py --status-dev net` lists them",

@@ -16,9 +16,11 @@ spate_err spate_dpdk_port_probe(const char *devargs, uint16_t *ret_id)
     char name[RTE_ETH_NAME_MAX_LEN];
 
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(devargs, ","), devargs);
-    /* -EEXIST: EAL found it itself, as it does with PCI cards. */
+    if (rte_eth_dev_get_port_by_name(name, ret_id) == 0) {
+        return SPATE_OK; /* EAL found it itself, as it does with PCI cards. */
+    }
     const int status = rte_dev_probe(devargs);
-    if (status != 0 && status != -EEXIST) {
+    if (status != 0) {
         return status == -ENOMEM                       ? SPATE_ERR_NO_MEMORY
                : status == -EPERM || status == -EACCES ? SPATE_ERR_PERMISSION
                                                        : SPATE_ERR_UNSUPPORTED;

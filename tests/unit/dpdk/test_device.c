@@ -16,7 +16,7 @@ static void every_kind_is_read(void **state)
         {"af_xdp:lo", DEVICE_AF_XDP, "lo"},
         {"tap:spate0", DEVICE_TAP, "spate0"},
         {"pci:0000:03:00.0", DEVICE_PCI, "0000:03:00.0"},
-        {"pci:03:00.1", DEVICE_PCI, "03:00.1"},
+        {"pci:03:00.1", DEVICE_PCI, "0000:03:00.1"},
         {"vdev:net_ring0,nodeaction=r0:0:CREATE", DEVICE_VDEV, "net_ring0,nodeaction=r0:0:CREATE"},
     };
     (void)state;
