@@ -58,7 +58,8 @@ static bool run_latency(struct harness harness)
 {
     const bool is_open_too = harness.in_flight_count == 0; /* Else closed loops are asked for. */
     fill_in(&harness, 1, 0, true, true);
-    return harness_peak(&harness) && (!is_open_too || run_open(harness));
+    return (!is_open_too || harness_trip(&harness)) && harness_peak(&harness) &&
+           (!is_open_too || run_open(harness));
 }
 
 static bool run_throughput(struct harness harness)

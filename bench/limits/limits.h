@@ -57,6 +57,7 @@ bool bench_bare_run(const struct bench_bare_options *options, struct spate_histo
                     struct bench_bare_result *ret_result);
 
 struct bench_round_trip_options {
+    const struct transport *transport; /* NULL: loopback. Open; not DPDK. */
     uint32_t frame_bytes;
     double seconds;
     enum bench_polling polling;

@@ -95,8 +95,10 @@ bool bench_round_trip_run(const struct bench_round_trip_options *options,
         ends[e] = (struct end){
             .polling = options->polling, .frame_bytes = options->frame_bytes, .is_over = is_over};
     }
-    ends[0].fd = bench_socket_open(NULL, &ends[1].other);
-    ends[1].fd = bench_socket_open(NULL, &ends[0].other);
+    const struct transport *over = options->transport;
+    const bool is_loopback = over == NULL || over->kind == TRANSPORT_SOCKET;
+    ends[0].fd = bench_socket_open(is_loopback ? NULL : &over->node[0], &ends[1].other);
+    ends[1].fd = bench_socket_open(is_loopback ? NULL : &over->node[1], &ends[0].other);
     bool is_good = ends[0].fd >= 0 && ends[1].fd >= 0 && prepare(&ends[0]) &&
                    bench_pin(options->client_cpu) &&
                    bench_child_fork(&children, options->server_cpu, echo, &ends[1]);
