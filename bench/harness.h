@@ -7,6 +7,7 @@
 
 #include "bench/cluster/cluster.h"
 #include "bench/report/results.h"
+#include "bench/rivals/rivals.h"
 
 #define HARNESS_IN_FLIGHT_MAX 16u
 #define HARNESS_SCALES_MAX    4u
@@ -40,6 +41,7 @@ struct harness {
     double p99_max_ns; /* … a p99 below this. */
     uint32_t kills;
     uint32_t election_timeout_ms;
+    bool rivals[RIVAL_KINDS]; /* Closed loops: those that are measured too. */
     int leader_cpu;
     int follower_cpu;
     struct bench_results *results;

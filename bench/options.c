@@ -15,6 +15,7 @@ static const char usage[] =
     "  latency     1 in flight, busy and adaptive polling; then open loops (default)\n"
     "  throughput  64 and 4096 in flight\n"
     "  durable     1 and 4096 in flight, on disk\n"
+    "  rivals      1, 64, 1024 and 4096 in flight, on disk, beside all rivals\n"
     "  open        arrivals at 10, 50 and 90 % of the peak, or at --rate\n"
     "  stages      where the time of a commit goes, and what sampling it costs\n"
     "  failover    kill -9 of leaders under load\n"
@@ -33,6 +34,8 @@ static const char usage[] =
     "  --rate N                 open loop: entries a second, instead of shares of the peak\n"
     "  --arrivals poisson|constant [poisson]\n"
     "  --find-max --p99-under TIME   the highest rate whose p99 holds: 50us, 1ms\n"
+    "  --rivals R,R,…           closed loops: craft, craft-single (Canonical's C raft, in batches\n"
+    "                           or one by one), etcd, redis (replicates nothing), all\n"
     "  --runs N [5]  --seconds S [2]  --warmup S [0.5]  --kills N [30]  --election-timeout MS "
     "[300]\n"
     "  --leader-cpu N [0]  --follower-cpu N [1]\n"
@@ -55,6 +58,7 @@ enum option_id {
     P99_UNDER,
     KILLS,
     ELECTION_TIMEOUT,
+    RIVALS,
     LEADER_CPU,
     FOLLOWER_CPU,
     DIRECTORY,
@@ -78,6 +82,7 @@ static const struct option option_table[] = {
     {"p99-under", required_argument, NULL, P99_UNDER},
     {"kills", required_argument, NULL, KILLS},
     {"election-timeout", required_argument, NULL, ELECTION_TIMEOUT},
+    {"rivals", required_argument, NULL, RIVALS},
     {"leader-cpu", required_argument, NULL, LEADER_CPU},
     {"follower-cpu", required_argument, NULL, FOLLOWER_CPU},
     {"dir", required_argument, NULL, DIRECTORY},
@@ -137,6 +142,23 @@ static bool read_transports(struct harness *harness, char *text)
     return true;
 }
 
+static bool read_rivals(struct harness *harness, char *text)
+{
+    char *item = NULL;
+
+    while ((item = strsep(&text, ",")) != NULL) {
+        const bool is_all = strcmp(item, "all") == 0;
+        enum rival_kind kind = RIVAL_CRAFT;
+        if (!is_all && !rival_parse(item, &kind)) {
+            return false;
+        }
+        for (uint32_t k = 0; k < RIVAL_KINDS; k++) {
+            harness->rivals[k] = harness->rivals[k] || is_all || k == (uint32_t)kind;
+        }
+    }
+    return true;
+}
+
 static bool read_arrivals(struct harness *harness, const char *text)
 {
     harness->is_constant = strcmp(text, "constant") == 0;
@@ -192,6 +214,8 @@ static bool read_option(struct harness *harness, int id, char *text)
         return read_number(text, 1, 1e9, &harness->rate);
     case TRANSPORT:
         return read_transports(harness, text);
+    case RIVALS:
+        return read_rivals(harness, text);
     case ARRIVALS:
         return read_arrivals(harness, text);
     case FIND_MAX:

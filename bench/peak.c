@@ -10,6 +10,7 @@
 #include "bench/limits/dpdk.h"
 #include "bench/limits/limits.h"
 #include "bench/report/recorder.h"
+#include "bench/rivals/rows.h"
 #include "bench/statistics.h"
 
 #define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX * TRANSPORT_KINDS * HARNESS_SCALES_MAX)
@@ -159,7 +160,7 @@ static void set_limits(struct variant *variant, uint32_t runs)
 }
 
 static bool run_all(struct harness *harness, struct variant variants[], uint32_t count,
-                    struct spate_histogram *latency)
+                    struct rival_rows *rivals, struct spate_histogram *latency)
 {
     for (uint32_t run = 0; run < harness->runs; run++) {
         for (uint32_t v = 0; v < count; v++) {
@@ -178,6 +179,9 @@ static bool run_all(struct harness *harness, struct variant variants[], uint32_t
                 return false;
             }
             set_limits(&variants[v], run + 1);
+        }
+        if (!rival_rows_run(rivals, harness, run, latency)) {
+            return false;
         }
     }
     return true;
@@ -217,20 +221,37 @@ static bool set_up_all(struct harness *harness, struct variant variants[], uint3
     return is_set_up;
 }
 
+static bool set_up_rivals(struct harness *harness, const struct variant variants[], uint32_t count,
+                          struct rival_rows *rivals)
+{
+    bool is_set_up = true;
+
+    for (uint32_t v = 0; v < count && is_set_up; v++) {
+        harness->nodes = variants[v].nodes;
+        is_set_up = rival_rows_set_up(rivals, harness, variants[v].in_flight, variants[v].p50,
+                                      variants[v].rate);
+    }
+    return is_set_up;
+}
+
 bool harness_peak(struct harness *harness)
 {
     static struct variant variants[VARIANTS_MAX];
+    static struct rival_rows rivals;
     struct spate_histogram *latency = NULL;
     const uint32_t nodes = harness->nodes;
     uint32_t count = 0;
 
     bool is_done = spate_histogram_create(&latency) == SPATE_OK &&
                    set_up_all(harness, variants, &count) &&
-                   run_all(harness, variants, count, latency);
+                   set_up_rivals(harness, variants, count, &rivals) &&
+                   run_all(harness, variants, count, &rivals, latency);
     for (uint32_t v = 0; v < count; v++) {
         is_done = bench_recorder_close(&variants[v].latency) && is_done;
         is_done = bench_recorder_close(&variants[v].bare_latency) && is_done;
     }
+    is_done = rival_rows_close(&rivals) && is_done;
+    rivals.count = 0;
     spate_histogram_destroy(latency);
     harness->transport = &harness->transports[0];
     harness->nodes = nodes;

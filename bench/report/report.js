@@ -4,6 +4,7 @@
 const dataOf = (id) => JSON.parse(document.getElementById(id).textContent);
 const env = dataOf('env');
 const rows = dataOf('results').results;
+const skipped = Object.entries(dataOf('results').skipped ?? {});
 const main = document.getElementById('main');
 
 // ---- Elements, numbers -------------------------------------------------------------------------
@@ -53,6 +54,7 @@ const varying = (list) => Object.keys(Object.assign({}, ...list.map((row) => row
   .filter((key) => new Set(list.map((row) => label(row, key))).size > 1);
 const wordFor = {in_flight: (v) => `${v} in flight`, polling: (v) => `${v} polling`,
   durability: (v) => (v === 'disk' ? 'durable' : 'memory'), nodes: (v) => `${v} nodes`,
+  system: (v) => ({spate: 'Spate', raft: 'C raft', 'raft-single': 'C raft, one by one'})[v] ?? v,
   payload: (v) => `${v} bytes`, sealed: (v) => (v === 'yes' ? 'sealed' : 'insecure'),
   load: (v) => `load ${v}`, loop: (v) => (v === 'peak' ? 'closed loop (peak)' : 'open loop')};
 const describe = (row, keys = Object.keys(row.labels)) => keys.filter((key) => label(row, key))
@@ -65,7 +67,8 @@ const plain = rows.filter((row) => row.labels.series !== 'scale');
 
 // ---- Targets: what Spate must reach (docs/performance.md) --------------------------------------
 
-const one = {loop: 'peak', durability: 'memory', in_flight: '1', sealed: 'no', nodes: '3'};
+const one = {system: 'spate', loop: 'peak', durability: 'memory', in_flight: '1', sealed: 'no',
+  nodes: '3'};
 const many = {...one, in_flight: '4096'};
 const ratio = (id, what, name, wanted, most, least) => {
   const row = find(name, wanted);
@@ -297,7 +300,7 @@ function throughputPlots() {
       {name: who, colour: colour(i), isDotted: true, noisy: some.some((row) => row.noisy),
         points: some.map((row) => [+row.labels.in_flight, row.median, row.min, row.max])},
       {name: 'its bare loop', colour: colour(i), isLimit: true, isDotted: true,
-        points: some.filter((row) => row.limit).map((row) => [+row.labels.in_flight, row.limit])},
+        points: some.filter((row) => row.limit && label(row, 'system') === 'spate').map((row) => [+row.labels.in_flight, row.limit])},
     ]).filter((one) => one.points.length);
     const counts = [...new Set(list.map((row) => +row.labels.in_flight))].sort((a, b) => a - b);
     if (counts.length < 2) return null;
@@ -455,7 +458,8 @@ function page() {
       stagePlots()),
     ...section('Ratio to the limit', 'Of closed loops. The mark is the limit; the thin line is the spread of the runs; ' +
       'noisy bars are pale.', ratioPlots()),
-    ...section('Every row', '', [rowTable()], ''),
+    ...section('Every row', skipped.length ? `Skipped: ${skipped.map(([what, why]) =>
+      `${what} (${why})`).join('; ')}.` : '', [rowTable()], ''),
     ...section('Where it was measured', '', [environmentTable()], ''),
     make('h2', {}, 'How to repeat it'),
     make('pre', {}, `git checkout ${env.revision.replace('-dirty', '')}\n./run build\n./run bench ` +

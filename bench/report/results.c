@@ -39,6 +39,19 @@ void bench_row_label(struct bench_row *row, const char *key, const char *format,
     va_end(arguments);
 }
 
+void bench_results_skip(struct bench_results *results, const char *what, const char *why)
+{
+    for (uint32_t s = 0; s < results->skipped_count; s++) {
+        if (strcmp(results->skipped[s].key, what) == 0) {
+            return;
+        }
+    }
+    spate_assert(results->skipped_count < BENCH_SKIPPED_MAX);
+    struct bench_label *skipped = &results->skipped[results->skipped_count++];
+    (void)snprintf(skipped->key, sizeof skipped->key, "%s", what);
+    (void)snprintf(skipped->value, sizeof skipped->value, "%s", why);
+}
+
 bool bench_results_is_empty(const struct bench_results *results)
 {
     for (uint32_t r = 0; r < results->count; r++) {
@@ -156,6 +169,9 @@ void bench_results_print(const struct bench_results *results, FILE *to)
         }
     }
     bench_table_print(table, to);
+    for (uint32_t s = 0; s < results->skipped_count; s++) {
+        (void)fprintf(to, "skipped: %s: %s\n", results->skipped[s].key, results->skipped[s].value);
+    }
     free(table);
 }
 
@@ -210,6 +226,11 @@ void bench_results_write_json(const struct bench_results *results, FILE *to)
         }
     }
     bench_json_close(&json, ']');
+    bench_json_open(&json, "skipped", '{');
+    for (uint32_t s = 0; s < results->skipped_count; s++) {
+        bench_json_string(&json, results->skipped[s].key, results->skipped[s].value);
+    }
+    bench_json_close(&json, '}');
     bench_json_close(&json, '}');
 }
 

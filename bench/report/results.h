@@ -13,10 +13,11 @@
 #include "base/histogram.h"
 
 /* Runs of one row. */
-#define BENCH_RUNS_MAX   64u
-#define BENCH_LABELS_MAX 12u
-#define BENCH_ROWS_MAX   1024u
-#define BENCH_TEXT_BYTES 48u
+#define BENCH_RUNS_MAX    64u
+#define BENCH_LABELS_MAX  12u
+#define BENCH_ROWS_MAX    2048u
+#define BENCH_TEXT_BYTES  48u
+#define BENCH_SKIPPED_MAX 16u
 
 struct bench_label {
     char key[BENCH_TEXT_BYTES];
@@ -38,6 +39,8 @@ struct bench_row {
 struct bench_results {
     uint32_t count;
     struct bench_row rows[BENCH_ROWS_MAX];
+    uint32_t skipped_count;
+    struct bench_label skipped[BENCH_SKIPPED_MAX]; /* What was asked for and has no rows: why. */
 };
 
 /* Memory: the caller frees it. NULL: out of memory. */
@@ -52,6 +55,9 @@ void bench_row_run(struct bench_row *row, double value);
 
 /* Adds the rows that DIRECTORY/results.json holds. False: says why on stderr. */
 bool bench_results_load(struct bench_results *results, const char *directory);
+
+/* Notes that something was not measured, and why; once for each. */
+void bench_results_skip(struct bench_results *results, const char *what, const char *why);
 
 /* Whether no row has a run: then there is nothing to show. */
 bool bench_results_is_empty(const struct bench_results *results);
