@@ -203,7 +203,8 @@ static int measure(struct harness *harness, const char *profile, char *const arg
 
 int main(int argument_count, char **arguments)
 {
-    static char program[4096], dpdk_limits[4096 + 32];
+    static char program[4096];
+    static char dpdk_limits[4096 + 32];
     struct harness harness = {.nodes = 3,
                               .payload_bytes = 64,
                               .transports = {{.kind = TRANSPORT_SOCKET}},

@@ -144,10 +144,11 @@ bool harness_open(struct harness *harness)
     static const uint32_t shares[POINTS_MAX] = {10, 50, 90};
     static struct open_runs runs;
 
-    runs = (struct open_runs){.harness = harness, .count = harness->rate > 0 ? 1 : POINTS_MAX};
+    const bool is_given = harness->rate > 0;
+    runs = (struct open_runs){.harness = harness, .count = is_given ? 1 : POINTS_MAX};
     bool is_done = spate_histogram_create(&runs.latency) == SPATE_OK;
     for (uint32_t p = 0; p < runs.count && is_done; p++) {
-        is_done = set_up(harness, &runs.points[p], harness->rate > 0 ? 0 : shares[p]);
+        is_done = set_up(harness, &runs.points[p], is_given ? 0 : shares[p % POINTS_MAX]);
     }
     for (; runs.run < harness->runs && is_done; runs.run++) {
         is_done = harness_with_cluster(harness, run_points, &runs) && !process_is_interrupted();

@@ -19,6 +19,7 @@ void load_begin(struct load *load, const struct load_options *options)
     load->counted = 0;
     load->failed = 0;
     load->missed = 0;
+    load->is_next_late = false;
     load->free_count = options->in_flight != 0 ? options->in_flight : LOAD_SLOTS;
     for (uint32_t s = 0; s < load->free_count; s++) {
         load->free_slots[s] = s;
@@ -86,6 +87,7 @@ static void schedule_next(struct load *load)
             ((double)(spate_prng_next(&load->prng) >> 11) + 1) / 9007199254740993.0;
         gap = -log(uniform) * mean;
     }
+    load->is_next_late = false;
     load->next_offset += gap;
     load->next_arrival = load->began + (spate_time_ns)load->next_offset;
 }
@@ -95,7 +97,8 @@ static void begin_open(struct load *load, spate_time_ns now)
     while (load->next_arrival <= now && load->next_arrival < load->counted_until) {
         if (load->free_count == 0 || !begin_one(load, load->next_arrival)) {
             /* It stays due: what it waits is part of its latency. */
-            load->missed++;
+            load->missed += !load->is_next_late;
+            load->is_next_late = true;
             return;
         }
         schedule_next(load);

@@ -40,7 +40,8 @@ struct load {
     uint64_t proposed, decided; /* All. */
     uint64_t counted;           /* Decided with success within the counted time. */
     uint64_t failed;
-    uint64_t missed; /* Open loop: should have begun, but all slots were in flight. */
+    uint64_t missed;   /* Open loop: should have begun, but there was no room; begun late. */
+    bool is_next_late; /* The next was counted as missed already. */
     uint32_t free_count;
     uint32_t free_slots[LOAD_SLOTS];
     spate_time_ns starts[LOAD_SLOTS];

@@ -66,6 +66,22 @@ static void a_polled_core_applies_on_the_callers_thread(void **state)
     spate_close(spate);
 }
 
+/* At least every second command: the next may come before the node has seen the end of the last. */
+static void check_samples(struct spate *spate, uint32_t commands)
+{
+    struct spate_sample sample;
+    spate_index last = 0;
+    uint32_t count = 0;
+
+    while (spate_next_sample(spate, &sample)) {
+        assert_false(sample.is_follower);
+        assert_true(sample.index > last);
+        last = sample.index;
+        count++;
+    }
+    assert_in_range(count, commands / 2 - 1, commands);
+}
+
 static void a_started_core_wakes_its_client(void **state)
 {
     (void)state;
@@ -75,6 +91,7 @@ static void a_started_core_wakes_its_client(void **state)
         struct spate_port *port;
         struct spate *spate;
 
+        options.sample_every = 1;
         options.apply_is_threaded = variant % 2 == 1;
         options.poll = variant / 2 == 1 ? SPATE_POLL_BUSY : SPATE_POLL_ADAPTIVE;
         assert_int_equal(spate_open(&options, &spate, NULL, 0), SPATE_OK);
@@ -86,6 +103,7 @@ static void a_started_core_wakes_its_client(void **state)
             assert_int_equal(propose_started(port, &result), SPATE_OK);
             assert_int_equal(result.value, n);
         }
+        check_samples(spate, 50);
         spate_close(spate);
     }
 }
