@@ -4,18 +4,17 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/transport/transport.h"
 
-#define PREFIX    "spate-bench-"
+#define PREFIX    TRANSPORT_PREFIX
+#define SPACES    "/run/netns"
 #define WORDS_MAX 24
 
 extern char **environ;
@@ -29,6 +28,7 @@ __attribute__((format(printf, 1, 2))) static bool run(const char *format, ...)
     int count = 0;
     int status = -1;
     pid_t pid;
+    posix_spawnattr_t attributes;
     va_list arguments;
 
     va_start(arguments, format);
@@ -38,7 +38,14 @@ __attribute__((format(printf, 1, 2))) static bool run(const char *format, ...)
         count++;
     }
     words[count] = NULL;
-    if (posix_spawnp(&pid, words[0], NULL, NULL, words, environ) != 0) {
+    /* A group of its own: Ctrl-C shall not end the programs that remove what there is. */
+    if (posix_spawnattr_init(&attributes) != 0) {
+        return false;
+    }
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    const bool is_started = posix_spawnp(&pid, words[0], NULL, &attributes, words, environ) == 0;
+    (void)posix_spawnattr_destroy(&attributes);
+    if (!is_started) {
         return false;
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -51,17 +58,25 @@ static void bridge_space(char *text, size_t bytes)
     (void)snprintf(text, bytes, PREFIX "%ld-b", (long)getpid());
 }
 
+static void remove_space(const char *name)
+{
+    char path[sizeof SPACES + 256];
+
+    (void)snprintf(path, sizeof path, SPACES "/%s", name);
+    if (access(path, F_OK) == 0) {
+        (void)run("ip netns del %s", name);
+    }
+}
+
 /* Namespaces whose harness is gone. */
 static void sweep(void)
 {
-    DIR *folder = opendir("/run/netns");
+    DIR *folder = opendir(SPACES);
     const struct dirent *entry;
 
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        long pid = 0;
-        if (sscanf(entry->d_name, PREFIX "%ld-", &pid) == 1 && kill((pid_t)pid, 0) != 0 &&
-            errno == ESRCH) {
-            (void)run("ip netns del %s", entry->d_name);
+        if (transport_is_left(entry->d_name)) {
+            remove_space(entry->d_name);
         }
     }
     if (folder != NULL) {
@@ -106,13 +121,14 @@ static uint32_t nodes_made;
 
 static void remove_spaces(void)
 {
-    char bridge[48];
+    char name[48];
 
     for (uint32_t n = 0; n < nodes_made; n++) {
-        (void)run("ip netns del " PREFIX "%ld-%u", (long)getpid(), n + 1);
+        (void)snprintf(name, sizeof name, PREFIX "%ld-%u", (long)getpid(), n + 1);
+        remove_space(name);
     }
-    bridge_space(bridge, sizeof bridge);
-    (void)run("ip netns del %s", bridge);
+    bridge_space(name, sizeof name);
+    remove_space(name);
 }
 
 static bool make_spaces(uint32_t nodes)
@@ -135,7 +151,6 @@ static bool make_spaces(uint32_t nodes)
 
 bool network_open(struct transport *transport, char *message, uint32_t message_bytes)
 {
-
     if (geteuid() != 0) {
         (void)snprintf(message, message_bytes,
                        "%s needs network namespaces: run as root, or choose memif or socket",

@@ -1,12 +1,17 @@
 #include "bench/transport/transport.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define PORT 7209
+#define PORT    7209
+#define FOLDERS "/tmp" /* Short, for the sockets below have little room for a path. */
 
 static const char *const names[TRANSPORT_KINDS] = {
     [TRANSPORT_SOCKET] = "socket",       [TRANSPORT_VETH] = "veth",     [TRANSPORT_MEMIF] = "memif",
@@ -29,11 +34,61 @@ bool transport_parse(const char *name, enum transport_kind *ret_kind)
     return false;
 }
 
+/* memif's folder is flat. */
+static void remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    (void)rmdir(path);
+}
+
+bool transport_is_left(const char *name)
+{
+    long pid = 0;
+    int used = 0;
+
+    return sscanf(name, TRANSPORT_PREFIX "%ld-%n", &pid, &used) == 1 && used > 0 && pid > 0 &&
+           kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* Everybody writes to /tmp: only a folder of our own is what it seems. */
+static void sweep(void)
+{
+    DIR *folder = opendir(FOLDERS);
+    const struct dirent *entry;
+    struct stat status;
+    char path[sizeof FOLDERS + 256];
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        if (transport_is_left(entry->d_name) &&
+            fstatat(dirfd(folder), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(status.st_mode) && status.st_uid == geteuid()) {
+            (void)snprintf(path, sizeof path, FOLDERS "/%s", entry->d_name);
+            remove_folder(path);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+}
+
 static bool open_memif(struct transport *transport, char *message, uint32_t message_bytes)
 {
-    (void)snprintf(transport->folder, sizeof transport->folder, "/tmp/spate-bench-XXXXXX");
+    sweep();
+    (void)snprintf(transport->folder, sizeof transport->folder,
+                   FOLDERS "/" TRANSPORT_PREFIX "%ld-XXXXXX", (long)getpid());
     if (mkdtemp(transport->folder) == NULL) {
-        (void)snprintf(message, message_bytes, "no folder can be made in /tmp");
+        (void)snprintf(message, message_bytes, "no folder can be made in " FOLDERS ": %s",
+                       strerror(errno));
         transport->folder[0] = '\0';
         return false;
     }
@@ -42,23 +97,6 @@ static bool open_memif(struct transport *transport, char *message, uint32_t mess
                        transport->folder);
     }
     return true;
-}
-
-/* memif's folder is flat. */
-static void remove_folder(const char *path)
-{
-    DIR *folder = opendir(path);
-    const struct dirent *entry;
-
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2) {
-            (void)unlinkat(dirfd(folder), entry->d_name, 0);
-        }
-    }
-    if (folder != NULL) {
-        (void)closedir(folder);
-    }
-    (void)rmdir(path);
 }
 
 /* Cores on DPDK have addresses that the kernel has not: their stack is their own. */

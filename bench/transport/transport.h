@@ -49,6 +49,12 @@ bool transport_open(struct transport *transport, enum transport_kind kind, uint3
                     char *message, uint32_t message_bytes);
 void transport_close(struct transport *transport);
 
+/* What is made for a run is named PREFIX, process id of the harness, and more. */
+#define TRANSPORT_PREFIX "spate-bench-"
+
+/* True: the name is that of a run whose harness is gone. */
+bool transport_is_left(const char *name);
+
 /* network.c: namespaces, veth pairs, a bridge. */
 bool network_open(struct transport *transport, char *message, uint32_t message_bytes);
 void network_close(void);

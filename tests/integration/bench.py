@@ -178,10 +178,49 @@ def an_open_loop_runs_at_the_rate_that_is_asked_for():
         assert done.returncode == 0 and "highest rate" in done.stdout, done
 
 
+def folders_of(pid):
+    """What memif has on disk for the harness with this process id."""
+    return list(pathlib.Path("/tmp").glob(f"spate-bench-{pid}-*"))
+
+
+def transports_are_measured_in_turns_each_beside_its_limit():
+    with tempfile.TemporaryDirectory(prefix="spate-test-") as folder:
+        where = pathlib.Path(folder) / "results"
+        command = [SPATE, "bench", "throughput", "--transport", "memif,socket", "--in-flight", "64",
+                   "--polling", "busy", *QUICK, "--runs", "2", "--output", str(where)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True) as running:
+            told = running.communicate(timeout=100)[1]
+        assert running.returncode == 0, told
+        turns = [line.split(": ")[1].split(",")[0] for line in told.splitlines() if "run " in line]
+        assert turns == ["memif", "socket"] * 2, told
+        rows = [row for row in json.loads((where / "results.json").read_text(encoding="utf-8"))
+                ["results"] if row["name"] == "committed"]
+        assert [row["labels"]["transport"] for row in rows] == ["memif", "socket"], rows
+        assert all(row["median"] > 0 and row["limit"] > 0 for row in rows), rows
+        assert folders_of(running.pid) == []
+
+
+def what_a_killed_harness_left_goes_with_the_next():
+    command = [SPATE, "bench", "throughput", "--transport", "memif", "--in-flight", "64", "--seconds",
+               "60"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        wait_for("sockets of memif", lambda: any(list(path.iterdir()) for path in
+                                                 folders_of(running.pid)))
+        running.kill()
+    assert folders_of(running.pid) != []
+    done = bench("throughput", "--transport", "memif", "--in-flight", "64", "--polling", "busy",
+                 *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert folders_of(running.pid) == []
+
+
+OVER_DPDK = [transports_are_measured_in_turns_each_beside_its_limit,
+             what_a_killed_harness_left_goes_with_the_next] if os.environ["DPDK"] else []
 run_tests([wrong_words_are_refused_in_one_line_with_a_remedy,
            a_run_leaves_its_results_and_nothing_else,
            ctrl_c_ends_everything_and_keeps_what_there_is,
            cores_die_with_a_harness_that_is_killed, a_terminal_sees_one_line_that_is_written_over,
            results_are_compared_only_with_their_like,
            a_bundle_holds_the_whole_folder_and_no_names_of_people,
-           an_open_loop_runs_at_the_rate_that_is_asked_for])
+           an_open_loop_runs_at_the_rate_that_is_asked_for, *OVER_DPDK])

@@ -1,11 +1,13 @@
 #include "port.h"
 
+#include <dlfcn.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +102,31 @@ static uint32_t port_receive(struct bench_port *bench_port, struct bench_receive
     return count;
 }
 
+static int say_nothing(int level, const char *format, va_list arguments)
+{
+    (void)level;
+    (void)format;
+    (void)arguments;
+    return 0;
+}
+
+/* The libraries below af_xdp tell standard error about programs of the kernel that work anyway. */
+static void hush_libraries(void)
+{
+    static const char *const libraries[][2] = {{"libbpf.so.1", "libbpf_set_print"},
+                                               {"libxdp.so.1", "libxdp_set_print"}};
+
+    for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
+        void *library = dlopen(libraries[i][0], RTLD_NOW | RTLD_NOLOAD);
+        void *symbol = library != NULL ? dlsym(library, libraries[i][1]) : NULL;
+        void *(*set_print)(int (*)(int, const char *, va_list)) = NULL;
+        memcpy(&set_print, &symbol, sizeof set_print);
+        if (set_print != NULL) {
+            (void)set_print(say_nothing);
+        }
+    }
+}
+
 static bool start_eal(uint32_t device_count, char *const devices[])
 {
     char program[] = "spate-limits-dpdk";
@@ -121,6 +148,7 @@ static bool start_eal(uint32_t device_count, char *const devices[])
         arguments[count++] = devargs[d];
     }
     const bool is_started = rte_eal_init(count, arguments) >= 0;
+    hush_libraries();
     /* EAL leaves its folder, which is empty without its configuration and telemetry. */
     (void)rmdir(rte_eal_get_runtime_dir());
     return is_started;
