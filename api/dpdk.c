@@ -208,6 +208,7 @@ spate_err spate_core_dpdk_options(const struct spate_options *options,
         .mtu = options->dpdk.mtu,
         .frame_bytes_max = options->frame_bytes_max,
         .memory_mib = options->dpdk.memory_mib,
+        .is_steered = options->dpdk.is_steered,
         .eal_extra = options->dpdk.eal_extra,
         .cpu = options->cpu,
     };

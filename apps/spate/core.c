@@ -167,8 +167,11 @@ static bool read_dpdk(struct core *core)
     uint64_t vlan = 0;
     uint64_t mtu = 0;
     uint64_t memory_mib = 0;
+    static const char *const switches[] = {"off", "on", NULL};
+    uint32_t flow = 0;
 
-    if (!settings_number(s, SETTING_DPDK_VLAN, 0, 4094, &vlan, core->message, MESSAGE_BYTES) ||
+    if (!settings_word(s, SETTING_DPDK_FLOW, switches, &flow, core->message, MESSAGE_BYTES) ||
+        !settings_number(s, SETTING_DPDK_VLAN, 0, 4094, &vlan, core->message, MESSAGE_BYTES) ||
         !settings_number(s, SETTING_DPDK_MTU, 0, 9000, &mtu, core->message, MESSAGE_BYTES) ||
         !settings_number(s, SETTING_DPDK_MEMORY, 0, 1u << 20, &memory_mib, core->message,
                          MESSAGE_BYTES)) {
@@ -181,6 +184,7 @@ static bool read_dpdk(struct core *core)
         .vlan = (uint16_t)vlan,
         .mtu = (uint16_t)mtu,
         .memory_mib = (uint32_t)memory_mib,
+        .is_steered = flow == 1,
         .eal_extra = s->text[SETTING_DPDK_EAL_EXTRA],
     };
     return true;

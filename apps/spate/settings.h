@@ -30,6 +30,7 @@
     X(DPDK_MTU, "dpdk.mtu", "0", "largest IPv4 packet; 0: the device's own, memif 9000")           \
     X(DPDK_MEMORY, "dpdk.memory", "0",                                                             \
       "MiB of memory without hugepages; 0: what the device needs")                                 \
+    X(DPDK_FLOW, "dpdk.flow", "off", "on | off: a rule on the card that brings UDP for our port")  \
     X(DPDK_EAL_EXTRA, "dpdk.eal_extra", "", "further arguments of DPDK's EAL")                     \
     X(POLL, "poll", "auto", "auto | busy | adaptive; auto: busy on dpdk with cpu, else adaptive")  \
     X(INSECURE_PEERS, "insecure-peers", "refused",                                                 \

@@ -60,11 +60,12 @@ struct spate_dpdk_options {
      * "vdev:net_ring0,..."   anything else that EAL can make
      */
     const char *device;
-    const char *address;   /* With its prefix: "10.77.0.1/24". NULL: the member's own, /24. */
-    const char *gateway;   /* For members off the subnet: "10.77.0.254". NULL: none. */
-    uint16_t vlan;         /* 802.1Q tag, 1 to 4094; 0: untagged. */
-    uint16_t mtu;          /* Largest IPv4 packet, 1500 to 9000; 0: the device's own, memif 9000. */
-    uint32_t memory_mib;   /* Without hugepages: DPDK's memory. 0: what the device needs. */
+    const char *address; /* With its prefix: "10.77.0.1/24". NULL: the member's own, /24. */
+    const char *gateway; /* For members off the subnet: "10.77.0.254". NULL: none. */
+    uint16_t vlan;       /* 802.1Q tag, 1 to 4094; 0: untagged. */
+    uint16_t mtu;        /* Largest IPv4 packet, 1500 to 9000; 0: the device's own, memif 9000. */
+    uint32_t memory_mib; /* Without hugepages: DPDK's memory. 0: what the device needs. */
+    bool is_steered;     /* A rule on the card brings UDP for our port, where the card has rules. */
     const char *eal_extra; /* Further arguments of EAL, separated by blanks. NULL: none. */
 };
 

@@ -15,7 +15,7 @@
 #include "net/net.h"
 
 /* Changes with struct spate_net_dpdk_options, struct spate_net and what they mean. */
-#define SPATE_NET_DPDK_ABI    1u
+#define SPATE_NET_DPDK_ABI    2u
 #define SPATE_NET_DPDK_SYMBOL "spate_net_dpdk_module"
 #define SPATE_NET_DPDK_FILE   "spate-net-dpdk.so"
 
@@ -37,6 +37,7 @@ struct spate_net_dpdk_options {
     uint16_t mtu;                 /* Largest IPv4 packet; 0: the device's own, memif 9000. */
     uint32_t frame_bytes_max;     /* UDP payload; 0: what the MTU allows, at most 8,000 + 64. */
     uint32_t memory_mib;       /* Without hugepages: EAL's memory. 0: 64 and 16 per memif peer. */
+    bool is_steered;           /* A rule on the card brings UDP for our port; see flow.c. */
     const char *eal_extra;     /* Further EAL arguments, split at blanks. */
     struct spate_clock *clock; /* Required. Outlives the endpoint. */
     int cpu;                   /* Where the owner's thread will run: CPU n-1; 0: not known. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "flow.h"
 #include "interface.h"
 #include "memif.h"
 
@@ -240,6 +241,24 @@ static spate_err claim_interface(struct endpoint *endpoint, const struct spate_d
                               name, name);
 }
 
+/* A port without such rules gets all frames anyhow; the stack drops what is not ours. */
+static void steer(struct endpoint *endpoint, const struct port *port, bool is_isolated)
+{
+    const uint16_t udp_port = endpoint->options.address.port;
+
+    if (!endpoint->options.is_steered) {
+        return;
+    }
+    if (spate_dpdk_flow_steer(port->id, endpoint->address, udp_port, is_isolated)) {
+        spate_dpdk_notify(&endpoint->notices, SPATE_NET_NOTICE_INFO,
+                          "%s: a rule on the card brings UDP %u%s", port->label, udp_port,
+                          is_isolated ? ", all else stays the kernel's" : "");
+    } else {
+        spate_dpdk_notify(&endpoint->notices, SPATE_NET_NOTICE_WARNING,
+                          "%s takes no flow rule: dpdk.flow has no effect", port->label);
+    }
+}
+
 static spate_err open_port(struct endpoint *endpoint, struct port *port,
                            const struct spate_dpdk_line *line)
 {
@@ -267,6 +286,7 @@ static spate_err open_port(struct endpoint *endpoint, struct port *port,
     if (err != SPATE_OK) {
         return err;
     }
+    const bool is_isolated = endpoint->options.is_steered && spate_dpdk_flow_isolate(port->id);
     const struct port_plan plan = {.pool = endpoint->pool,
                                    .mtu = endpoint->mtu,
                                    .may_interrupt = endpoint->device.kind == DEVICE_PCI};
@@ -278,6 +298,7 @@ static spate_err open_port(struct endpoint *endpoint, struct port *port,
     if (err != SPATE_OK || rte_eth_macaddr_get(port->id, &mac) != 0) {
         return explain_port(endpoint, SPATE_ERR_IO, "started", line);
     }
+    steer(endpoint, port, is_isolated);
     struct spate_mac own;
     memcpy(own.bytes, mac.addr_bytes, sizeof own.bytes);
     err = spate_dpdk_endpoint_stack(endpoint, port, own);
