@@ -11,7 +11,6 @@
 #include "bench/limits/limits.h"
 #include "bench/report/recorder.h"
 #include "bench/rivals/rows.h"
-#include "bench/statistics.h"
 
 #define VARIANTS_MAX (2 * HARNESS_IN_FLIGHT_MAX * TRANSPORT_KINDS * HARNESS_SCALES_MAX)
 
@@ -154,9 +153,9 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
 
 static void set_limits(struct variant *variant, uint32_t runs)
 {
-    variant->p50->limit = statistics_of(variant->bare_p50, runs).median;
-    variant->p99->limit = statistics_of(variant->bare_p99, runs).median;
-    variant->rate->limit = statistics_of(variant->bare_rate, runs).median;
+    bench_row_limit(variant->p50, variant->bare_p50, runs);
+    bench_row_limit(variant->p99, variant->bare_p99, runs);
+    bench_row_limit(variant->rate, variant->bare_rate, runs);
 }
 
 static bool run_all(struct harness *harness, struct variant variants[], uint32_t count,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "bench/harness.h"
-#include "bench/statistics.h"
 
 static const char *const stage_names[SPATE_STAGE_COUNT] = {
     [SPATE_STAGE_QUEUE] = "queue: until the core takes the command",
@@ -116,10 +115,10 @@ static bool measure_all(struct stages *stages)
         if (!measure(stages, true) || !measure(stages, false) || process_is_interrupted()) {
             return false;
         }
-        /* statistics_of() sorts, so it is given what is complete. */
+        /* The limit sorts its runs, so it is given what is complete. */
         const uint32_t count = stages->run + 1;
-        stages->p50->limit = statistics_of(stages->without_p50, count).median;
-        stages->rate->limit = statistics_of(stages->without_rate, count).median;
+        bench_row_limit(stages->p50, stages->without_p50, count);
+        bench_row_limit(stages->rate, stages->without_rate, count);
     }
     return true;
 }

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "bench/harness.h"
-#include "bench/statistics.h"
 #include "clock/monotonic.h"
 #include "kv/counting.h"
 #include "spate/spate.h"
@@ -144,7 +143,7 @@ bool harness_wake(struct harness *harness)
         spate_histogram_reset(latency);
         is_done = is_done && measure_core(latency);
         bench_row_run(row, (double)spate_histogram_percentile(latency, 50));
-        row->limit = statistics_of(raw, run + 1).median;
+        bench_row_limit(row, raw, run + 1);
     }
     spate_histogram_destroy(latency);
     return is_done && !process_is_interrupted();

@@ -52,7 +52,7 @@ const transportName = (row) => ({socket: 'kernel sockets', memif: 'memif (shared
   label(row, 'transport');
 const varying = (list) => Object.keys(Object.assign({}, ...list.map((row) => row.labels)))
   .filter((key) => new Set(list.map((row) => label(row, key))).size > 1);
-const wordFor = {in_flight: (v) => `${v} in flight`, polling: (v) => `${v} polling`,
+const wordFor = {system: (v) => v, in_flight: (v) => `${v} in flight`, polling: (v) => `${v} polling`,
   durability: (v) => (v === 'disk' ? 'durable' : 'memory'), nodes: (v) => `${v} nodes`,
   system: (v) => ({spate: 'Spate', raft: 'C raft', 'raft-single': 'C raft, one by one'})[v] ?? v,
   payload: (v) => `${v} bytes`, sealed: (v) => (v === 'yes' ? 'sealed' : 'insecure'),
@@ -72,9 +72,12 @@ const one = {system: 'spate', loop: 'peak', durability: 'memory', in_flight: '1'
 const many = {...one, in_flight: '4096'};
 const ratio = (id, what, name, wanted, most, least) => {
   const row = find(name, wanted);
-  return {id, what, value: row?.ratio ?? undefined, most, least, noisy: row?.noisy, unit: '×',
+  return {id, what, value: row?.ratio ?? undefined, most, least, unit: '×',
+    noisy: row?.noisy || row?.limit_noisy, isDoubtful: row?.limit && isDoubtful(row, most),
     detail: row && `${show(row, row.median)}; limit ${row.limit ? show(row, row.limit) : 'none'}`};
 };
+// Nothing is faster than its limit: then the limit was disturbed.
+const isDoubtful = (row, most) => (most != null ? row.ratio < 0.95 : row.ratio > 1.05);
 const between = (id, what, above, below, most, least, unit = '×') => ({id, what, most, least, unit,
   value: above && below ? above.median / below.median : undefined,
   noisy: above?.noisy || below?.noisy,
@@ -139,6 +142,7 @@ function targets() {
 }
 
 function verdict(target) {
+  if (target.isDoubtful) return ['near', 'limit disturbed'];
   const isMet = target.most != null ? target.value <= target.most : target.value >= target.least;
   const off = target.most != null ? target.value / (target.most || 1) : target.least / target.value;
   return isMet ? ['good', 'met'] : off <= 1.1 ? ['near', 'within 10 %'] : ['bad', 'missed'];
@@ -280,7 +284,8 @@ function percentilePlots() {
       (at) => at === 1 ? '0 %' : `${+(100 - 100 / at).toFixed(4)} %`, tickNs, true));
   });
 }
-const groupOf = (row) => describe(row, ['loop', 'durability', 'sealed', 'in_flight', 'load']
+const groupOf = (row) => describe(row, ['loop', 'durability', 'sealed', 'in_flight', 'load',
+  ...(new Set(plain.map((one) => label(one, 'transport'))).size > 2 ? ['polling'] : [])]
   .filter((key) => row.labels[key]));
 function groupBy(list, keyOf) {
   const groups = new Map();
@@ -356,8 +361,9 @@ function ratioPlots() {
     if (!list.length) return null;
     const keys = [...new Set(['transport', ...varying(list)])];
     const bars = list.map((row, i) => ({name: describe(row, keys), value: row.ratio, mark: 1,
-      from: row.min / row.limit, to: row.max / row.limit, colour: colour(0), noisy: row.noisy,
-      text: `${row.ratio.toFixed(2)}${row.noisy ? ' noisy' : ''}`,
+      from: row.min / row.limit, to: row.max / row.limit, colour: colour(0),
+      noisy: row.noisy || row.limit_noisy,
+      text: `${row.ratio.toFixed(2)}${row.noisy || row.limit_noisy ? ' noisy' : ''}`,
       title: `${show(row, row.median)} against ${show(row, row.limit)}`}));
     return drawn(caption, [], (width) => barPlot(bars, width));
   });
@@ -382,12 +388,13 @@ function card(title, row, better) {
   return row && make('div', {class: 'card'}, make('small', {}, title),
     make('b', {}, show(row, row.median)),
     make('small', {}, row.limit ? `${row.ratio.toFixed(2)} × its limit of ${show(row, row.limit)}; ` : '',
-      spreadOf(row), row.noisy ? make('span', {class: 'near'}, ' noisy') : ''));
+      spreadOf(row), row.noisy ? make('span', {class: 'near'}, ' noisy')
+        : row.limit_noisy ? make('span', {class: 'near'}, ' limit noisy') : ''));
 }
 
 function cards() {
   const peak = plain.filter((row) => row.labels.loop === 'peak');
-  const cells = groupBy(peak, (row) => describe(row, ['transport', 'durability', 'sealed', 'nodes']
+  const cells = groupBy(peak, (row) => describe(row, ['system', 'transport', 'durability', 'sealed', 'nodes']
     .filter((key) => row.labels[key] || key === 'transport')));
   const list = [...cells].flatMap(([where, some]) => {
     const one = some.find((row) => row.name === 'commit p50' && row.labels.in_flight === '1');
@@ -418,7 +425,8 @@ function rowTable() {
     make('td', {class: row.noisy ? 'n near' : 'n'},
       `${(100 * row.variation).toFixed(1)} %${row.noisy ? ' noisy' : ''}`),
     make('td', {class: 'n'}, row.limit ? show(row, row.limit) : ''),
-    make('td', {class: 'n'}, row.ratio ? row.ratio.toFixed(2) : '')))));
+    make('td', {class: row.limit_noisy ? 'n near' : 'n'},
+      row.ratio ? row.ratio.toFixed(2) + (row.limit_noisy ? ' noisy' : '') : '')))));
 }
 
 function environmentTable() {

@@ -68,6 +68,16 @@ void bench_row_run(struct bench_row *row, double value)
     row->runs[row->run_count++] = value;
 }
 
+void bench_row_limit(struct bench_row *row, double runs[], uint32_t count)
+{
+    if (count == 0) {
+        return;
+    }
+    const struct statistics statistics = statistics_of(runs, count);
+    row->limit = statistics.median;
+    row->limit_is_noisy = statistics_is_noisy(&statistics);
+}
+
 static void format_value(const struct bench_row *row, double value, char text[16])
 {
     if (strcmp(row->unit, "ns") == 0) {
@@ -137,7 +147,8 @@ static void print_row(struct bench_table *table, const struct bench_results *res
     bench_table_cell(table, "%.1f %%%s", statistics.variation * 100,
                      statistics_is_noisy(&statistics) ? " noisy" : "");
     if (row->limit > 0) {
-        bench_table_cell(table, "%.2f", statistics.median / row->limit);
+        bench_table_cell(table, "%.2f%s", statistics.median / row->limit,
+                         row->limit_is_noisy ? " noisy" : "");
     } else {
         bench_table_cell(table, " ");
     }
@@ -196,6 +207,7 @@ static void write_json_row(struct bench_json *json, const struct bench_row *row)
     if (row->limit > 0) {
         bench_json_number(json, "limit", row->limit);
         bench_json_number(json, "ratio", statistics.median / row->limit);
+        bench_json_bool(json, "limit_noisy", row->limit_is_noisy);
     } else {
         bench_json_null(json, "limit");
         bench_json_null(json, "ratio");

@@ -31,8 +31,9 @@ struct bench_row {
     struct bench_label labels[BENCH_LABELS_MAX];
     uint32_t run_count;
     double runs[BENCH_RUNS_MAX];
-    double limit;                         /* The figure of the limit in the same unit; 0: none. */
-    char histogram[2 * BENCH_TEXT_BYTES]; /* Stem of its .hgrm; empty: none. */
+    double limit; /* The figure of the limit in the same unit; 0: none. */
+    bool limit_is_noisy;
+    char histogram[2 * BENCH_TEXT_BYTES];       /* Stem of its .hgrm; empty: none. */
     char limit_histogram[2 * BENCH_TEXT_BYTES]; /* That of its limit. */
 };
 
@@ -52,6 +53,9 @@ struct bench_row *bench_results_add(struct bench_results *results, const char *n
 void bench_row_label(struct bench_row *row, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void bench_row_run(struct bench_row *row, double value);
+
+/* The limit is the median of these runs of it, which are sorted. None: no limit. */
+void bench_row_limit(struct bench_row *row, double runs[], uint32_t count);
 
 /* Adds the rows that DIRECTORY/results.json holds. False: says why on stderr. */
 bool bench_results_load(struct bench_results *results, const char *directory);
