@@ -50,8 +50,10 @@ bool harness_trip(struct harness *harness)
                              transport_name(harness->transport->kind));
             spate_histogram_reset(latency);
             is_done = run_trip(harness, latency) && !process_is_interrupted();
-            bench_row_run(rows[t][0], (double)spate_histogram_percentile(latency, 50));
-            bench_row_run(rows[t][1], (double)spate_histogram_percentile(latency, 99));
+            if (is_done && spate_histogram_count(latency) > 0) {
+                bench_row_run(rows[t][0], (double)spate_histogram_percentile(latency, 50));
+                bench_row_run(rows[t][1], (double)spate_histogram_percentile(latency, 99));
+            }
         }
     }
     harness->transport = &harness->transports[0];
