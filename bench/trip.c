@@ -34,7 +34,7 @@ static bool run_trip(struct harness *harness, struct spate_histogram *latency)
 
 bool harness_trip(struct harness *harness)
 {
-    struct bench_row *rows[TRANSPORT_KINDS][2];
+    struct bench_row *rows[TRANSPORT_KINDS][2] = {{NULL}};
     struct spate_histogram *latency = NULL;
     bool is_done = harness->nodes > 1 && spate_histogram_create(&latency) == SPATE_OK;
 
