@@ -43,6 +43,13 @@ static struct bench_row *add_row(struct harness *harness, const struct variant *
     return row;
 }
 
+/* The loop on bare ports never writes, nor sleeps; and one process alone sends nothing there. */
+static bool has_limit(const struct harness *harness, const struct variant *variant)
+{
+    return !transport_is_dpdk(harness->transport->kind) ||
+           (harness->nodes > 1 && variant->is_busy && !harness->is_durable);
+}
+
 /* Files of the cell, which its row of the median names. */
 static void name_histograms(const struct harness *harness, const struct variant *variant)
 {
@@ -58,8 +65,10 @@ static void name_histograms(const struct harness *harness, const struct variant 
     }
     (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%s-%u%s", transport,
                    polling, durability, variant->in_flight, nodes);
-    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u%s",
-                   transport, polling, durability, variant->in_flight, nodes);
+    if (has_limit(harness, variant)) {
+        (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u%s",
+                       transport, polling, durability, variant->in_flight, nodes);
+    }
 }
 
 static bool set_up(struct harness *harness, struct variant *variant, bool is_busy,
@@ -76,7 +85,8 @@ static bool set_up(struct harness *harness, struct variant *variant, bool is_bus
     variant->heap = add_row(harness, variant, "heap allocations", "count");
     name_histograms(harness, variant);
     return bench_recorder_open(&variant->latency, harness->output, variant->p50->histogram) &&
-           bench_recorder_open(&variant->bare_latency, harness->output,
+           bench_recorder_open(&variant->bare_latency,
+                               has_limit(harness, variant) ? harness->output : NULL,
                                variant->p50->limit_histogram);
 }
 
@@ -134,9 +144,8 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
     };
     struct bench_bare_result result;
 
-    if (transport_is_dpdk(harness->transport->kind) &&
-        (harness->nodes == 1 || harness->is_durable)) {
-        return true; /* One alone sends nothing, and this loop writes nothing: no limit. */
+    if (!has_limit(harness, variant)) {
+        return true;
     }
     const bool is_done = transport_is_dpdk(harness->transport->kind)
                              ? bench_dpdk_bare_run(harness->dpdk_limits, &options, latency, &result)

@@ -201,6 +201,17 @@ def transports_are_measured_in_turns_each_beside_its_limit():
         assert folders_of(running.pid) == []
 
 
+def without_a_bare_loop_of_its_kind_a_row_has_no_limit():
+    with tempfile.TemporaryDirectory(prefix="spate-test-") as folder:
+        where = pathlib.Path(folder) / "results"
+        done = bench("throughput", "--transport", "memif", "--in-flight", "64", "--polling",
+                     "adaptive", *QUICK, "--output", where)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads((where / "results.json").read_text(encoding="utf-8"))["results"]
+        assert all(row["limit"] is None for row in rows), rows
+        assert not list(where.glob("bare-*")), list(where.iterdir())
+
+
 def what_a_killed_harness_left_goes_with_the_next():
     command = [SPATE, "bench", "throughput", "--transport", "memif", "--in-flight", "64", "--seconds",
                "60"]
@@ -216,6 +227,7 @@ def what_a_killed_harness_left_goes_with_the_next():
 
 
 OVER_DPDK = [transports_are_measured_in_turns_each_beside_its_limit,
+             without_a_bare_loop_of_its_kind_a_row_has_no_limit,
              what_a_killed_harness_left_goes_with_the_next] if os.environ["DPDK"] else []
 run_tests([wrong_words_are_refused_in_one_line_with_a_remedy,
            a_run_leaves_its_results_and_nothing_else,
