@@ -12,6 +12,7 @@
 
 #include "bench/children.h"
 #include "bench/heap.h"
+#include "bench/pairs.h"
 #include "bench/process.h"
 #include "clock/monotonic.h"
 #include "kv/counting.h"
@@ -69,9 +70,6 @@ static void say_result(struct agent *agent)
 {
     const struct load *load = agent->load;
     struct spate_status status;
-    uint32_t cursor = 0;
-    uint64_t value = 0;
-    uint64_t count = 0;
 
     spate_get_status(agent->spate, &status);
     (void)printf("result counted=%llu failed=%llu missed=%llu ns=%llu cpu_ns=%llu heap=%llu "
@@ -81,9 +79,7 @@ static void say_result(struct agent *agent)
                  (unsigned long long)(process_cpu_ns() - agent->cpu_before),
                  (unsigned long long)(heap_allocations() - agent->heap_before),
                  (unsigned long long)status.tx_bytes, (unsigned long long)status.tx_frames);
-    while (spate_histogram_next(load->latency, &cursor, &value, &count)) {
-        (void)printf(" %llu:%llu", (unsigned long long)value, (unsigned long long)count);
-    }
+    bench_pairs_print(load->latency, stdout);
     say("%s", "");
 }
 

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/pairs.h"
+
 #define READY_TIMEOUT_MS 20000
 
 /* Ports that are free now: all are bound at once, so that they differ, then let go. */
@@ -201,17 +203,7 @@ static bool read_result(const char *line, struct cluster_result *ret_result)
     ret_result->tx_bytes = v[6];
     ret_result->tx_frames = v[7];
     ret_result->per_s = (double)v[0] / ret_result->seconds;
-    const char *at = line + used;
-    while (*at == ' ') {
-        char *rest = NULL;
-        const uint64_t value = strtoull(at + 1, &rest, 10);
-        if (*rest != ':') {
-            return at[1] == '\0';
-        }
-        spate_histogram_record(ret_result->latency, value, strtoull(rest + 1, &rest, 10));
-        at = rest;
-    }
-    return true;
+    return bench_pairs_read(line + used, ret_result->latency);
 }
 
 bool cluster_load(struct cluster *cluster, const struct cluster_load *load,

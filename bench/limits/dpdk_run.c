@@ -2,11 +2,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bench/limits/dpdk.h"
+#include "bench/pairs.h"
 #include "bench/process.h"
 
 #define WORDS_MAX (16 + TRANSPORT_NODES_MAX)
@@ -104,16 +104,7 @@ static bool read_result(const char *line, struct spate_histogram *latency,
     }
     result->committed = committed;
     result->repeats = repeats;
-    for (const char *at = line + used; *at == ' ';) {
-        char *rest = NULL;
-        const uint64_t value = strtoull(at + 1, &rest, 10);
-        if (*rest != ':') {
-            break;
-        }
-        spate_histogram_record(latency, value, strtoull(rest + 1, &rest, 10));
-        at = rest;
-    }
-    return true;
+    return bench_pairs_read(line + used, latency);
 }
 
 static bool run(const char *program, const char *kind, const struct bench_bare_options *options,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bench/pairs.h"
 #include "bench/rivals/rivals_internal.h"
 
 /* How long its end may be behind the end of the counted time. */
@@ -23,16 +24,7 @@ static bool read_result(const char *line, const struct rival_options *options,
     }
     *ret_result = (struct rival_result){
         .per_s = (double)counted / options->seconds, .counted = counted, .leader_cpu_ns = cpu};
-    for (const char *at = line + used; *at == ' ';) {
-        char *rest = NULL;
-        const uint64_t value = strtoull(at + 1, &rest, 10);
-        if (*rest != ':') {
-            return false;
-        }
-        spate_histogram_record(latency, value, strtoull(rest + 1, &rest, 10));
-        at = rest;
-    }
-    return true;
+    return bench_pairs_read(line + used, latency);
 }
 
 /* Member 1 first: it leads. */

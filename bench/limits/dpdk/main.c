@@ -12,6 +12,7 @@
 #include "bench/children.h"
 #include "bench/clock.h"
 #include "bench/limits/bare_loop.h"
+#include "bench/pairs.h"
 #include "bench/process.h"
 #include "port.h"
 
@@ -28,15 +29,10 @@ static void end_run(int signal_number)
 static void print_result(const struct bench_bare_result *result,
                          const struct spate_histogram *latency)
 {
-    uint32_t cursor = 0;
-    uint64_t value = 0, count = 0;
-
     (void)printf("result seconds=%f committed=%llu per_s=%f leader=%f repeats=%llu histogram",
                  result->seconds, (unsigned long long)result->committed, result->entries_per_s,
                  result->leader_cores, (unsigned long long)result->repeats);
-    while (spate_histogram_next(latency, &cursor, &value, &count)) {
-        (void)printf(" %llu:%llu", (unsigned long long)value, (unsigned long long)count);
-    }
+    bench_pairs_print(latency, stdout);
     (void)puts("");
     (void)fflush(stdout);
 }

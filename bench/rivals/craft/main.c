@@ -25,6 +25,7 @@
 
 #include "base/histogram.h"
 #include "bench/children.h"
+#include "bench/pairs.h"
 #include "bench/process.h"
 
 #define MEMBERS_MAX   7
@@ -79,15 +80,9 @@ static void must(struct member *member, const char *what, int error)
 
 static void say_result(struct member *member)
 {
-    uint32_t cursor = 0;
-    uint64_t value = 0;
-    uint64_t count = 0;
-
     (void)printf("result counted=%llu cpu_ns=%llu histogram", (unsigned long long)member->counted,
                  (unsigned long long)(process_cpu_ns() - member->cpu_ns));
-    while (spate_histogram_next(member->latency, &cursor, &value, &count)) {
-        (void)printf(" %llu:%llu", (unsigned long long)value, (unsigned long long)count);
-    }
+    bench_pairs_print(member->latency, stdout);
     (void)putchar('\n');
     (void)fflush(stdout);
 }
