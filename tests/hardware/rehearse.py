@@ -27,6 +27,7 @@ CARDS = {"e1000e": ("e1000e", "romfile="),
 # Where PMDs are, below a library folder. EAL loads all that it finds there.
 PMDS = "dpdk/pmds-23.0"
 PMDS_WANTED = ["net_virtio", "net_e1000", "bus_pci", "bus_vdev", "mempool_ring"]
+MODULE_FOLDER = "/usr/lib/spate"  # `init` tells the loader.
 KERNEL_MODULES = ["vfio", "irqbypass"]
 BOOT_SECONDS_MAX = 85
 
@@ -125,7 +126,8 @@ def make_image(build, cache, target):
         (image.root / "bin/sh").symlink_to("busybox")
         image.put(HERE / "init", "/init")
         image.add(spate, "/bin/spate")
-        image.add(module)  # Where the program was built to look for it.
+        # Where it was built may be a folder that the guest mounts something over.
+        image.add(module, f"{MODULE_FOLDER}/{module.name}")
         image.pmds()
         image.kernel_modules(folder)
         image.pack(target)
