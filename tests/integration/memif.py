@@ -1,7 +1,9 @@
 """The DPDK driver over shared memory, as a deployer meets it: without rights, restarted, refused."""
+import json
 import os
 import pathlib
 import shutil
+import socket
 
 import cluster as clusters
 from cluster import SPATE, Cluster, expect, run_tests, wait_for
@@ -61,6 +63,35 @@ def status_metrics_and_log_speak_of_the_device():
         cluster.wait_ready(3)
 
 
+def eal_folder(pid):
+    base = "/var/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp")
+    return pathlib.Path(base, "dpdk", f"spate-{pid}")
+
+
+def counters_are_on_dpdks_telemetry_socket_and_its_folder_goes_with_the_core():
+    with Cluster(1, durability="memory") as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        folder = eal_folder(cluster.cores[1].pid)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as telemetry:
+            telemetry.settimeout(30)
+            telemetry.connect(str(folder / "dpdk_telemetry.v2"))
+            assert json.loads(telemetry.recv(16384))["pid"] == cluster.cores[1].pid
+            telemetry.send(b"/spate/counters")
+            counters = json.loads(telemetry.recv(16384))["/spate/counters"]
+        assert counters["0/mbufs_free"] > 0 and counters["0/polls"] > 0, counters
+        cluster.stop()
+        assert not folder.exists(), list(folder.iterdir())
+        cluster.start()
+        cluster.wait_ready()
+        left = eal_folder(cluster.cores[1].pid)
+        cluster.kill(1)
+        assert left.exists()  # What a killed core leaves,
+        cluster.start()
+        cluster.wait_ready()
+        assert not left.exists(), "the next start did not remove what a killed core left"
+
+
 def frames_are_as_large_as_the_device_allows_and_larger_ones_are_refused():
     with Cluster(1, durability="memory") as cluster:
         expect(USAGE, ["60000", "MTU"], *cluster.arguments(1)[1:], "--raft.frame-bytes", "60000")
@@ -92,5 +123,6 @@ def devices_that_are_not_there_are_named():
 
 run_tests([an_ordinary_user_needs_no_rights_and_no_hugepages,
            status_metrics_and_log_speak_of_the_device,
+           counters_are_on_dpdks_telemetry_socket_and_its_folder_goes_with_the_core,
            frames_are_as_large_as_the_device_allows_and_larger_ones_are_refused,
            an_address_serves_one_core_of_a_folder, devices_that_are_not_there_are_named])
