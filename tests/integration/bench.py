@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import time
 
-from cluster import SPATE, run_tests, wait_for
+from cluster import SPATE, processes_with, run_tests, wait_for
 
 QUICK = ["--runs", "1", "--seconds", "0.05", "--warmup", "0.05"]
 WRONG = [["--bogus"], ["--runs"], ["--runs", "abc"], ["--runs", "0"], ["--nodes", "4"], ["nope"],
@@ -29,18 +29,6 @@ def bench(*words):
 def said(done):
     """What it said apart from its progress."""
     return [line for line in done.stderr.splitlines() if line and not line.startswith("[")]
-
-
-def processes_with(word):
-    """Processes that have the word on their command line."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if word.encode() in path.read_bytes():
-                found.append(path.parent.name)
-        except OSError:
-            pass  # It has just ended.
-    return found
 
 
 def measured(folder, name, *words):

@@ -8,6 +8,7 @@ import ctypes
 import http.client
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -62,6 +63,18 @@ def wait_for(what, condition, seconds=PATIENCE_S):
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s in vain for {what}")
         time.sleep(0.02)
+
+
+def processes_with(word):
+    """Processes that have the word on their command line."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            pass  # It has just ended.
+    return found
 
 
 class Answer:

@@ -8,25 +8,13 @@ import signal
 import subprocess
 import tempfile
 
-from cluster import SPATE, run_tests, wait_for
+from cluster import SPATE, processes_with, run_tests, wait_for
 
 CRAFT = pathlib.Path(os.environ["BUILD"]) / "bench/spate-rival-craft"
 INSTALLED = {"raft": CRAFT.exists(), "raft-single": CRAFT.exists(),
              "etcd": shutil.which("etcd") is not None,
              "redis": shutil.which("redis-server") is not None}
 QUICK = ["--runs", "1", "--seconds", "1", "--warmup", "0.2", "--in-flight", "1,64"]
-
-
-def processes_with(word):
-    """Processes that have the word on their command line."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if word.encode() in path.read_bytes():
-                found.append(path.parent.name)
-        except OSError:
-            pass  # It has just ended.
-    return found
 
 
 def measured(folder, *words, **more):
