@@ -51,7 +51,7 @@ static int open_cores(void)
     char message[256];
 
     for (int i = 0; i < CORES; i++) {
-        counters[i].fsm = (struct spate_fsm){counter_apply, counter_applied};
+        counters[i].fsm = (struct spate_fsm){.apply = counter_apply, .applied = counter_applied};
         const struct spate_options options = {
             .id = members[i].id,
             .members = members,

@@ -32,10 +32,84 @@ static spate_index applied(struct spate_fsm *fsm)
     return 0;
 }
 
+#define SAVED_VERSION 1u
+
+static spate_err save_begin(struct spate_fsm *fsm)
+{
+    struct spate_counting *counting = (struct spate_counting *)fsm;
+
+    spate_put_u32(counting->saved, SAVED_VERSION);
+    spate_put_u32(counting->saved + 4, spate_counting_digest(counting));
+    spate_put_u64(counting->saved + 8, spate_counting_count(counting));
+    counting->saved_bytes = 0;
+    return SPATE_OK;
+}
+
+static uint32_t save_read(struct spate_fsm *fsm, uint8_t *to, uint32_t capacity)
+{
+    struct spate_counting *counting = (struct spate_counting *)fsm;
+    const uint32_t left = SPATE_COUNTING_SAVED_BYTES - counting->saved_bytes;
+    const uint32_t bytes = left < capacity ? left : capacity;
+
+    memcpy(to, counting->saved + counting->saved_bytes, bytes);
+    counting->saved_bytes += bytes;
+    spate_assert(counting->saved_bytes <= SPATE_COUNTING_SAVED_BYTES);
+    return bytes;
+}
+
+static void save_end(struct spate_fsm *fsm)
+{
+    ((struct spate_counting *)fsm)->saved_bytes = 0;
+}
+
+static spate_err restore_begin(struct spate_fsm *fsm, spate_index index)
+{
+    spate_assert(index >= 1);
+    ((struct spate_counting *)fsm)->saved_bytes = 0;
+    return SPATE_OK;
+}
+
+static spate_err restore_write(struct spate_fsm *fsm, const uint8_t *bytes, uint32_t size)
+{
+    struct spate_counting *counting = (struct spate_counting *)fsm;
+
+    if (size > SPATE_COUNTING_SAVED_BYTES - counting->saved_bytes) {
+        return SPATE_ERR_MALFORMED;
+    }
+    memcpy(counting->saved + counting->saved_bytes, bytes, size);
+    counting->saved_bytes += size;
+    return SPATE_OK;
+}
+
+static spate_err restore_end(struct spate_fsm *fsm, bool is_complete)
+{
+    struct spate_counting *counting = (struct spate_counting *)fsm;
+    const uint8_t *saved = counting->saved;
+
+    if (!is_complete || counting->saved_bytes != SPATE_COUNTING_SAVED_BYTES) {
+        return SPATE_ERR_MALFORMED;
+    }
+    if (spate_get_u32(saved) != SAVED_VERSION) {
+        return SPATE_ERR_MISMATCH;
+    }
+    atomic_store_explicit(&counting->digest, spate_get_u32(saved + 4), memory_order_relaxed);
+    atomic_store_explicit(&counting->count, spate_get_u64(saved + 8), memory_order_release);
+    return SPATE_OK;
+}
+
 void spate_counting_init(struct spate_counting *counting)
 {
     spate_assert(counting != NULL);
-    counting->fsm = (struct spate_fsm){.apply = apply, .applied = applied};
+    counting->fsm = (struct spate_fsm){
+        .apply = apply,
+        .applied = applied,
+        .save_begin = save_begin,
+        .save_read = save_read,
+        .save_end = save_end,
+        .restore_begin = restore_begin,
+        .restore_write = restore_write,
+        .restore_end = restore_end,
+    };
     atomic_init(&counting->count, 0);
     atomic_init(&counting->digest, 0);
 }

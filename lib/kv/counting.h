@@ -10,10 +10,17 @@
 #include "base/types.h"
 #include "spate/fsm.h"
 
+/* version u32, digest u32, count u64 */
+#define SPATE_COUNTING_SAVED_BYTES 16u
+
 struct spate_counting {
     struct spate_fsm fsm; /* Give its address to the node. */
     _Atomic uint64_t count;
     _Atomic uint32_t digest; /* CRC-32C over all commands in order, each behind its size. */
+
+    /* Of an open save or restore. */
+    uint8_t saved[SPATE_COUNTING_SAVED_BYTES];
+    uint32_t saved_bytes;
 };
 
 /* An empty one; lives in memory, so it is rebuilt from the log. Memory: the caller's. */

@@ -1,101 +1,10 @@
-#include "kv/kv.h"
-
-#include <stdatomic.h>
+/* The applier's side and the readers' side. contents.c has the structure; save.c and restore.c its
+ * snapshots. */
 #include <stdlib.h>
-
-#define _LGPL_SOURCE /* BSD-3-Clause is compatible: liburcu's inlined readers (docs/adr/0009). */
-#include <urcu/urcu-qsbr.h>
-
-#include <urcu/rculfhash.h>
+#include <string.h>
 
 #include "base/assert.h"
-#include "base/bytes.h"
-#include "base/crc32c.h"
-#include "base/mix.h"
-#include "kv/session.h"
-
-/* A key with its value: written once, before readers can find it; replaced as a whole. */
-struct item {
-    struct cds_lfht_node node;
-    struct spate_retired retired;
-    struct item *retired_next;
-    spate_index revision;
-    uint32_t key_size;
-    uint32_t value_size;
-    uint8_t bytes[]; /* Key, then value. */
-};
-
-struct spate_kv {
-    struct spate_fsm fsm;
-    struct spate_reclaim *reclaim;
-    struct spate_sessions *sessions;
-    struct cds_lfht *table;
-    uint64_t seed;
-    uint64_t quota_bytes;
-
-    /* Retired items in the order of their retirement; the applier frees from the head. */
-    struct item *retired_head;
-    struct item **retired_tail;
-
-    _Atomic uint64_t keys;
-    _Atomic uint64_t bytes;
-    _Atomic uint64_t digest;
-    _Atomic uint64_t applied;
-    _Atomic uint32_t session_count;
-};
-
-struct key {
-    const uint8_t *data;
-    uint32_t size;
-};
-
-static unsigned long hash_of(const struct spate_kv *kv, struct key key)
-{
-    uint64_t hash = kv->seed ^ key.size;
-    uint32_t i = 0;
-    for (; i + 8 <= key.size; i += 8) {
-        hash = spate_mix64(hash ^ spate_get_u64(key.data + i));
-    }
-    uint64_t rest = 0;
-    for (; i < key.size; i++) {
-        rest = (rest << 8) | key.data[i];
-    }
-    return (unsigned long)spate_mix64(hash ^ rest);
-}
-
-/* What an item adds to the digest of the contents; a sum, so that order does not matter. */
-static uint64_t digest_of(const struct item *item)
-{
-    const uint32_t crc = spate_crc32c(0, item->bytes, item->key_size);
-    const uint32_t both = spate_crc32c(crc, item->bytes + item->key_size, item->value_size);
-    return spate_mix64(((uint64_t)crc << 32 | both) ^ spate_mix64(item->revision));
-}
-
-static uint64_t bytes_of(const struct item *item)
-{
-    return (uint64_t)item->key_size + item->value_size;
-}
-
-static int has_key(struct cds_lfht_node *node, const void *wanted)
-{
-    const struct item *item = caa_container_of(node, struct item, node);
-    const struct key *key = wanted;
-    spate_rcu_observe(item);
-    return item->key_size == key->size && memcmp(item->bytes, key->data, key->size) == 0;
-}
-
-static struct item *find(const struct spate_kv *kv, struct key key)
-{
-    struct cds_lfht_iter iter;
-    cds_lfht_lookup(kv->table, hash_of(kv, key), has_key, &key, &iter);
-    struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    if (node == NULL) {
-        return NULL;
-    }
-    struct item *item = caa_container_of(node, struct item, node);
-    spate_rcu_observe(item);
-    return item;
-}
+#include "kv_internal.h"
 
 static void free_reclaimed(struct spate_kv *kv)
 {
@@ -107,9 +16,18 @@ static void free_reclaimed(struct spate_kv *kv)
         }
         free(item);
     }
+    for (struct contents **link = &kv->retired_contents; *link != NULL;) {
+        struct contents *contents = *link;
+        if (spate_retired_is_reclaimed(&contents->retired)) {
+            *link = contents->retired_next;
+            spate_kv_contents_destroy(contents);
+        } else {
+            link = &contents->retired_next;
+        }
+    }
 }
 
-static void retire(struct spate_kv *kv, struct item *item)
+void spate_kv_retire(struct spate_kv *kv, struct item *item)
 {
     item->retired_next = NULL;
     *kv->retired_tail = item;
@@ -117,69 +35,64 @@ static void retire(struct spate_kv *kv, struct item *item)
     kv->reclaim->retire(kv->reclaim, &item->retired);
 }
 
-static void count(struct spate_kv *kv, const struct item *gone, const struct item *come)
+void spate_kv_displace(struct spate_kv *kv, struct item *item)
 {
-    uint64_t keys = atomic_load_explicit(&kv->keys, memory_order_relaxed);
-    uint64_t bytes = atomic_load_explicit(&kv->bytes, memory_order_relaxed);
-    uint64_t digest = atomic_load_explicit(&kv->digest, memory_order_relaxed);
-    if (gone != NULL) {
-        spate_assert(keys >= 1);
-        spate_assert(bytes >= bytes_of(gone));
-        keys--;
-        bytes -= bytes_of(gone);
-        digest -= digest_of(gone);
+    if (spate_kv_save_needs(kv, item)) {
+        item->is_displaced = true;
+        return;
     }
-    if (come != NULL) {
-        keys++;
-        bytes += bytes_of(come);
-        digest += digest_of(come);
-    }
-    atomic_store_explicit(&kv->keys, keys, memory_order_relaxed);
-    atomic_store_explicit(&kv->bytes, bytes, memory_order_relaxed);
-    atomic_store_explicit(&kv->digest, digest, memory_order_relaxed);
+    spate_kv_contents_unlist(kv->contents, item);
+    spate_kv_retire(kv, item);
+}
+
+void spate_kv_show(struct spate_kv *kv, spate_index applied)
+{
+    const struct contents *contents = kv->contents;
+
+    atomic_store_explicit(&kv->keys, contents->keys, memory_order_relaxed);
+    atomic_store_explicit(&kv->bytes, contents->bytes, memory_order_relaxed);
+    atomic_store_explicit(&kv->digest, contents->digest, memory_order_relaxed);
+    atomic_store_explicit(&kv->session_count, spate_sessions_count(contents->sessions),
+                          memory_order_relaxed);
+    atomic_store_explicit(&kv->applied, applied, memory_order_release);
 }
 
 static enum spate_kv_outcome put(struct spate_kv *kv, const struct spate_kv_command *command,
                                  spate_index revision)
 {
-    const struct key key = {command->key, command->key_size};
-    struct item *old = find(kv, key);
-    const uint64_t bytes =
-        atomic_load_explicit(&kv->bytes, memory_order_relaxed) - (old == NULL ? 0 : bytes_of(old));
+    const struct item *there =
+        spate_kv_contents_find(kv, kv->contents, (struct key){command->key, command->key_size});
+    const uint64_t bytes = kv->contents->bytes - (there == NULL ? 0 : spate_kv_item_bytes(there));
 
     /* Decided by live bytes alone, which are the same on all replicas; what waits for its grace
-     * period is not, and does not count. */
+     * period, or for a save, is not, and does not count. */
     if ((uint64_t)command->key_size + command->value_size > kv->quota_bytes - bytes) {
         return SPATE_KV_FULL;
     }
-    struct item *item = malloc(sizeof *item + command->key_size + command->value_size);
+    struct item *item = spate_kv_item_create(revision, command->key_size, command->value_size);
     spate_assert(item != NULL);
-    *item = (struct item){
-        .revision = revision, .key_size = command->key_size, .value_size = command->value_size};
-    cds_lfht_node_init(&item->node);
     memcpy(item->bytes, command->key, command->key_size);
     if (command->value_size > 0) {
         memcpy(item->bytes + command->key_size, command->value, command->value_size);
     }
-    spate_rcu_publish(item);
-    struct cds_lfht_node *replaced =
-        cds_lfht_add_replace(kv->table, hash_of(kv, key), has_key, &key, &item->node);
-    spate_assert((replaced == NULL) == (old == NULL));
-    count(kv, old, item);
+    struct item *old = spate_kv_contents_put(kv, kv->contents, item);
+    spate_assert(old == there);
     if (old != NULL) {
-        retire(kv, old);
+        spate_kv_displace(kv, old);
     }
     return SPATE_KV_OK;
 }
 
-static enum spate_kv_outcome delete (struct spate_kv *kv, const struct spate_kv_command *command) {
-    struct item *old = find(kv, (struct key){command->key, command->key_size});
-    if (old == NULL){return SPATE_KV_NOT_FOUND;}
-const int err = cds_lfht_del(kv->table, &old->node);
-spate_assert(err == 0);
-count(kv, old, NULL);
-retire(kv, old);
-return SPATE_KV_OK;
+static enum spate_kv_outcome erase(struct spate_kv *kv, const struct spate_kv_command *command)
+{
+    struct item *old =
+        spate_kv_contents_find(kv, kv->contents, (struct key){command->key, command->key_size});
+    if (old == NULL) {
+        return SPATE_KV_NOT_FOUND;
+    }
+    spate_kv_contents_delete(kv->contents, old);
+    spate_kv_displace(kv, old);
+    return SPATE_KV_OK;
 }
 
 static uint64_t apply_one(struct spate_kv *kv, const struct spate_command *entry)
@@ -192,7 +105,8 @@ static uint64_t apply_one(struct spate_kv *kv, const struct spate_command *entry
         return SPATE_KV_ANSWER(SPATE_KV_MALFORMED, entry->index);
     }
     if (command.session != 0) {
-        switch (spate_sessions_check(kv->sessions, command.session, command.sequence, &answer)) {
+        switch (spate_sessions_check(kv->contents->sessions, command.session, command.sequence,
+                                     &answer)) {
         case SPATE_SESSION_DUPLICATE:
             return answer;
         case SPATE_SESSION_STALE:
@@ -207,31 +121,29 @@ static uint64_t apply_one(struct spate_kv *kv, const struct spate_command *entry
         outcome = put(kv, &command, entry->index);
         break;
     case SPATE_KV_DELETE:
-        outcome = delete (kv, &command);
+        outcome = erase(kv, &command);
         break;
     case SPATE_KV_BARRIER:
         break;
     }
     answer = SPATE_KV_ANSWER(outcome, entry->index);
     if (command.session != 0) {
-        spate_sessions_record(kv->sessions, command.session, command.sequence, answer);
+        spate_sessions_record(kv->contents->sessions, command.session, command.sequence, answer);
     }
     return answer;
 }
 
-static void apply(struct spate_fsm *fsm, const struct spate_command commands[], uint32_t count_,
+static void apply(struct spate_fsm *fsm, const struct spate_command commands[], uint32_t count,
                   uint64_t results[])
 {
-    struct spate_kv *kv = caa_container_of(fsm, struct spate_kv, fsm);
+    struct spate_kv *kv = spate_kv_of(fsm);
 
-    for (uint32_t i = 0; i < count_; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const spate_index before = atomic_load_explicit(&kv->applied, memory_order_relaxed);
         spate_assert(commands[i].index > before);
         results[i] = apply_one(kv, &commands[i]);
-        atomic_store_explicit(&kv->applied, commands[i].index, memory_order_release);
+        spate_kv_show(kv, commands[i].index);
     }
-    atomic_store_explicit(&kv->session_count, spate_sessions_count(kv->sessions),
-                          memory_order_relaxed);
     free_reclaimed(kv);
 }
 
@@ -253,32 +165,30 @@ spate_err spate_kv_create(const struct spate_kv_options *options, struct spate_k
     if (kv == NULL) {
         return SPATE_ERR_NO_MEMORY;
     }
-    kv->fsm = (struct spate_fsm){.apply = apply, .applied = applied};
+    kv->fsm = (struct spate_fsm){
+        .apply = apply,
+        .applied = applied,
+        .save_begin = spate_kv_save_begin,
+        .save_read = spate_kv_save_read,
+        .save_end = spate_kv_save_end,
+        .restore_begin = spate_kv_restore_begin,
+        .restore_write = spate_kv_restore_write,
+        .restore_end = spate_kv_restore_end,
+    };
     kv->reclaim = options->reclaim;
     kv->seed = options->seed;
     kv->quota_bytes = options->quota_bytes != 0 ? options->quota_bytes : (uint64_t)1 << 30;
+    kv->bucket_count = buckets;
+    kv->session_capacity = sessions;
     kv->retired_tail = &kv->retired_head;
-    /* A fixed number of buckets: resizing would start a thread of liburcu's. */
-    kv->table = cds_lfht_new_flavor(buckets, buckets, buckets, 0, &urcu_qsbr_flavor, NULL);
-    if (kv->table == NULL || spate_sessions_create(sessions, &kv->sessions) != SPATE_OK) {
+    kv->contents = spate_kv_contents_create(kv);
+    if (kv->contents == NULL) {
         spate_kv_destroy(kv);
         return SPATE_ERR_NO_MEMORY;
     }
+    atomic_init(&kv->shown, kv->contents);
     *ret_kv = kv;
     return SPATE_OK;
-}
-
-static void free_all(struct spate_kv *kv)
-{
-    struct cds_lfht_iter iter;
-    struct cds_lfht_node *node;
-
-    cds_lfht_for_each(kv->table, &iter, node)
-    {
-        struct item *item = caa_container_of(node, struct item, node);
-        (void)cds_lfht_del(kv->table, node);
-        retire(kv, item);
-    }
 }
 
 void spate_kv_destroy(struct spate_kv *kv)
@@ -286,15 +196,15 @@ void spate_kv_destroy(struct spate_kv *kv)
     if (kv == NULL) {
         return;
     }
-    if (kv->table != NULL) {
-        free_all(kv);
-        /* No reader is left, but the reclaimer still holds the notes it took. */
-        spate_rcu_barrier();
-        free_reclaimed(kv);
-        spate_assert(kv->retired_head == NULL);
-        (void)cds_lfht_destroy(kv->table, NULL);
+    if (kv->restore.phase != RESTORE_CLOSED) {
+        (void)spate_kv_restore_end(&kv->fsm, false);
     }
-    spate_sessions_destroy(kv->sessions);
+    /* No reader is left, but the reclaimer still holds the notes it took. */
+    spate_rcu_barrier();
+    free_reclaimed(kv);
+    spate_assert(kv->retired_head == NULL);
+    spate_assert(kv->retired_contents == NULL);
+    spate_kv_contents_destroy(kv->contents);
     free(kv);
 }
 
@@ -307,7 +217,9 @@ spate_err spate_kv_get(const struct spate_kv *kv, const uint8_t *key, uint32_t k
                        uint8_t *value, uint32_t capacity, uint32_t *ret_size,
                        spate_index *ret_revision)
 {
-    const struct item *item = find(kv, (struct key){key, key_size});
+    const struct contents *contents = atomic_load_explicit(&kv->shown, memory_order_acquire);
+    spate_rcu_observe(contents);
+    const struct item *item = spate_kv_contents_find(kv, contents, (struct key){key, key_size});
     if (item == NULL) {
         return SPATE_ERR_NOT_FOUND;
     }

@@ -1,6 +1,7 @@
 #include "kv/session.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 
@@ -24,6 +25,8 @@ struct spate_sessions {
     uint32_t bucket_mask;
     uint32_t *buckets;
     struct session *slots;
+    struct session *frozen; /* The copy: as many slots, touched when first used. */
+    uint32_t frozen_next;   /* The next to hand out; NONE: no more. */
 };
 
 spate_err spate_sessions_create(uint32_t capacity, struct spate_sessions **ret_sessions)
@@ -41,7 +44,8 @@ spate_err spate_sessions_create(uint32_t capacity, struct spate_sessions **ret_s
     }
     sessions->buckets = malloc(buckets * sizeof *sessions->buckets);
     sessions->slots = calloc(capacity, sizeof *sessions->slots);
-    if (sessions->buckets == NULL || sessions->slots == NULL) {
+    sessions->frozen = calloc(capacity, sizeof *sessions->frozen);
+    if (sessions->buckets == NULL || sessions->slots == NULL || sessions->frozen == NULL) {
         spate_sessions_destroy(sessions);
         return SPATE_ERR_NO_MEMORY;
     }
@@ -49,6 +53,7 @@ spate_err spate_sessions_create(uint32_t capacity, struct spate_sessions **ret_s
     sessions->bucket_mask = buckets - 1;
     sessions->newest = NONE;
     sessions->oldest = NONE;
+    sessions->frozen_next = NONE;
     for (uint32_t b = 0; b < buckets; b++) {
         sessions->buckets[b] = NONE;
     }
@@ -61,6 +66,7 @@ void spate_sessions_destroy(struct spate_sessions *sessions)
     if (sessions != NULL) {
         free(sessions->buckets);
         free(sessions->slots);
+        free(sessions->frozen);
         free(sessions);
     }
 }
@@ -174,6 +180,27 @@ void spate_sessions_record(struct spate_sessions *sessions, uint64_t session, ui
 uint32_t spate_sessions_count(const struct spate_sessions *sessions)
 {
     return sessions->count;
+}
+
+void spate_sessions_freeze(struct spate_sessions *sessions)
+{
+    spate_assert(sessions->count <= sessions->capacity);
+    memcpy(sessions->frozen, sessions->slots, sessions->count * sizeof *sessions->frozen);
+    sessions->frozen_next = sessions->oldest;
+}
+
+bool spate_sessions_next_frozen(struct spate_sessions *sessions,
+                                struct spate_session_record *ret_record)
+{
+    spate_assert(ret_record != NULL);
+    if (sessions->frozen_next == NONE) {
+        return false;
+    }
+    const struct session *slot = &sessions->frozen[sessions->frozen_next];
+    *ret_record = (struct spate_session_record){
+        .id = slot->id, .sequence = slot->sequence, .answer = slot->answer};
+    sessions->frozen_next = slot->newer;
+    return true;
 }
 
 bool spate_sessions_valid(const struct spate_sessions *sessions)

@@ -36,6 +36,26 @@ void spate_sessions_record(struct spate_sessions *sessions, uint64_t session, ui
 
 uint32_t spate_sessions_count(const struct spate_sessions *sessions);
 
+/* A session as it is saved in a snapshot. */
+struct spate_session_record {
+    uint64_t id;
+    uint64_t sequence;
+    uint64_t answer;
+};
+
+/*
+ * Keeps a copy of all sessions as they are now, for spate_sessions_next_frozen(). Replaces the copy
+ * that was kept before. Cost: a memcpy of the sessions in use.
+ */
+void spate_sessions_freeze(struct spate_sessions *sessions);
+
+/*
+ * The next session of the copy, from the one used longest ago on: recording them in this order
+ * gives equal sessions. False: that was all.
+ */
+bool spate_sessions_next_frozen(struct spate_sessions *sessions,
+                                struct spate_session_record *ret_record);
+
 /* Checks the structure. For assertions and tests. */
 bool spate_sessions_valid(const struct spate_sessions *sessions);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "kv/kv.h"
 #include "log/log.h"
 #include "support/ether.h"
 #include "wire/wire.h"
@@ -209,6 +210,43 @@ static int stack_arp_files(const char *root)
     return bad;
 }
 
+/* A state with some keys and sessions, saved. */
+static int kv_files(const char *root)
+{
+    const struct spate_kv_options options = {
+        .reclaim = spate_reclaim_immediate(), .bucket_count = 16, .session_count = 16};
+    struct spate_kv *kv = NULL;
+    uint8_t bytes[1024];
+
+    if (spate_kv_create(&options, &kv) != SPATE_OK) {
+        return 1;
+    }
+    struct spate_fsm *fsm = spate_kv_fsm(kv);
+    for (spate_index index = 1; index <= 6; index++) {
+        const struct spate_kv_command put = {.op = SPATE_KV_PUT,
+                                             .session = index % 4,
+                                             .sequence = index,
+                                             .key = (const uint8_t *)"abcdef",
+                                             .key_size = (uint32_t)index,
+                                             .value = (const uint8_t *)"value",
+                                             .value_size = 5};
+        uint64_t answer;
+        const uint32_t size = spate_kv_command_bytes(&put);
+        const struct spate_command command = {.index = index, .size = size, .data = bytes};
+        if (spate_kv_command_encode(&put, bytes) != SPATE_OK) {
+            return 1;
+        }
+        fsm->apply(fsm, &command, 1, &answer);
+    }
+    if (fsm->save_begin(fsm) != SPATE_OK) {
+        return 1;
+    }
+    const uint32_t size = fsm->save_read(fsm, bytes, sizeof bytes);
+    fsm->save_end(fsm);
+    spate_kv_destroy(kv);
+    return write_file(root, "kv/state", bytes, size);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -216,7 +254,7 @@ int main(int argc, char **argv)
         return 2;
     }
     return wire_files(argv[1]) != 0 || link_files(argv[1]) != 0 || stack_ip_files(argv[1]) != 0 ||
-                   stack_arp_files(argv[1]) != 0
+                   stack_arp_files(argv[1]) != 0 || kv_files(argv[1]) != 0
                ? 1
                : 0;
 }

@@ -47,7 +47,7 @@ static int open_cores(const char *device)
     char message[512];
 
     for (unsigned i = 0; i < CORES; i++) {
-        counters[i].fsm = (struct spate_fsm){apply, applied};
+        counters[i].fsm = (struct spate_fsm){.apply = apply, .applied = applied};
         const struct spate_options options = {
             .id = members[i].id,
             .members = members,
