@@ -47,8 +47,13 @@ static spate_index last_after(const struct checked *checked, const struct spate_
 {
     spate_index last = checked->last;
 
+    if (batch->has_reset) {
+        spate_assert((batch->reset_base.term == 0) == (batch->reset_base.index == 0));
+        last = batch->reset_base.index;
+    }
     if (batch->has_truncate) {
-        spate_assert(batch->truncate_after >= checked->base);
+        spate_assert(batch->truncate_after >=
+                     (batch->has_reset ? batch->reset_base.index : checked->base));
         spate_assert(batch->truncate_after <= last);
         last = batch->truncate_after;
     }
@@ -66,7 +71,8 @@ static spate_err checked_submit(struct spate_store *store, const struct spate_st
     struct checked *checked = (struct checked *)store;
     spate_ticket ticket = 0;
 
-    spate_assert(batch->has_hard_state || batch->has_truncate || batch->span_count > 0);
+    spate_assert(batch->has_hard_state || batch->has_reset || batch->has_truncate ||
+                 batch->span_count > 0);
     const spate_index last = last_after(checked, batch);
     const spate_err err = checked->inner->ops->submit(checked->inner, batch, &ticket);
     if (err != SPATE_OK) {
@@ -76,6 +82,7 @@ static spate_err checked_submit(struct spate_store *store, const struct spate_st
     spate_assert(ticket == checked->submitted + 1);
     checked->submitted = ticket;
     checked->last = last;
+    checked->base = batch->has_reset ? batch->reset_base.index : checked->base;
     *ret_ticket = ticket;
     return SPATE_OK;
 }

@@ -2,8 +2,8 @@
  * The store driver table: what must outlive the process.
  *
  * The owner submits batches and polls for their completion; the driver's own thread (if it has
- * one) writes and syncs. A batch is one transaction: hard state, truncation and append take
- * effect together or not at all. Everything that was submitted while the last sync ran goes
+ * one) writes and syncs. A batch is one transaction: hard state, reset, truncation and append
+ * take effect together or not at all. Everything that was submitted while the last sync ran goes
  * into the next one (group commit). Tickets complete in the order in which they were submitted.
  *
  * The driver copies what it needs inside submit, so it never reads the log, and a truncation of
@@ -41,6 +41,9 @@ struct spate_store_identity {
 struct spate_store_batch {
     bool has_hard_state;
     struct spate_hard_state hard_state;
+
+    bool has_reset; /* First forget all entries: the log begins anew behind `reset_base`. */
+    struct spate_entry_id reset_base;
 
     bool has_truncate; /* Forget all entries after `truncate_after`, then append. */
     spate_index truncate_after;
@@ -91,7 +94,11 @@ struct spate_store_ops {
      */
     spate_err (*poll)(struct spate_store *store, spate_ticket *ret_completed);
 
-    /* Forgets entries before `first_kept`, sooner or later. */
+    /*
+     * Forgets entries before `first_kept`, sooner or later, a bounded part at a time beside what is
+     * submitted. SPATE_ERR_BUSY: no room; ask again. What a damaged record stands in the way of
+     * ends the store: poll reports SPATE_ERR_CORRUPT.
+     */
     spate_err (*compact)(struct spate_store *store, spate_index first_kept);
 
     /* Finishes what was submitted, then closes. Accepts NULL. */

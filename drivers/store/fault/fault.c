@@ -85,6 +85,10 @@ static spate_err image_apply(struct spate_store_image *image, const struct spate
     if (batch->has_hard_state) {
         image->hard_state = batch->hard_state;
     }
+    if (batch->has_reset) {
+        image_cut(image, 0);
+        image->base = batch->reset_base;
+    }
     if (batch->has_truncate) {
         spate_assert(batch->truncate_after >= image->base.index);
         image_cut(image, batch->truncate_after - image->base.index);

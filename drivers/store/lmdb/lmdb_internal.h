@@ -20,9 +20,11 @@ struct request {
     enum request_kind kind;
     bool has_hard_state;
     bool has_truncate;
+    bool has_reset;
     uint32_t span_count;
     struct spate_hard_state hard_state;
-    spate_index index;             /* truncate_after, or first_kept. */
+    spate_index index; /* truncate_after, or first_kept. */
+    struct spate_entry_id reset_base;
     struct spate_log_span spans[]; /* Their bytes follow, in the same order, each rounded to 8. */
 };
 
@@ -48,7 +50,8 @@ struct lmdb_store {
     /* The store thread's. */
     struct log_end end;
     struct spate_entry_id base;
-    uint8_t *cut_buffer; /* RECORD_BYTES_MAX */
+    spate_index compact_to; /* Entries before this are to go; done when the base is there. */
+    uint8_t *cut_buffer;    /* RECORD_BYTES_MAX */
 
     /* Between the two. */
     _Atomic spate_ticket completed;

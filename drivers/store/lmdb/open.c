@@ -286,6 +286,8 @@ static spate_err lmdb_submit(struct spate_store *store, const struct spate_store
     *request = (struct request){.kind = REQUEST_BATCH,
                                 .has_hard_state = batch->has_hard_state,
                                 .has_truncate = batch->has_truncate,
+                                .has_reset = batch->has_reset,
+                                .reset_base = batch->reset_base,
                                 .hard_state = batch->hard_state,
                                 .index = batch->truncate_after,
                                 .span_count = batch->span_count};

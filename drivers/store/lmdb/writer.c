@@ -132,36 +132,67 @@ static int truncate_log(struct lmdb_store *lmdb, MDB_txn *txn, spate_index after
     return code;
 }
 
-/* Forgets whole records before `first_kept`, a bounded number, and moves the base along. */
-static int compact_log(struct lmdb_store *lmdb, MDB_txn *txn, spate_index first_kept)
+static int put_base(struct lmdb_store *lmdb, MDB_txn *txn, struct spate_entry_id base)
 {
+    uint8_t bytes[SPATE_HARD_STATE_BYTES];
+    const struct spate_hard_state stored = {.term = base.term, .commit = base.index};
+
+    spate_hard_state_encode(bytes, &stored);
+    lmdb->base = base;
+    return put_meta(lmdb, txn, META_BASE, bytes, sizeof bytes);
+}
+
+/* Forgets the whole log, which begins anew behind `base`. */
+static int reset_log(struct lmdb_store *lmdb, MDB_txn *txn, struct spate_entry_id base)
+{
+    const int code = mdb_drop(txn, lmdb->log, 0);
+
+    lmdb->end = (struct log_end){.last = base.index};
+    lmdb->compact_to = 0;
+    return code == 0 ? put_base(lmdb, txn, base) : code;
+}
+
+/*
+ * Forgets whole records before lmdb->compact_to, a bounded number, and moves the base along. A
+ * record that fails its check ends the store like any other: what lies behind it cannot be known
+ * to follow it.
+ */
+static int compact_log(struct lmdb_store *lmdb, MDB_txn *txn)
+{
+    const spate_index first_kept = lmdb->compact_to;
     MDB_cursor *cursor = NULL;
-    MDB_val key;
-    MDB_val value;
     struct spate_entry_id base = lmdb->base;
+    bool is_done = false;
     int code = mdb_cursor_open(txn, lmdb->log, &cursor);
 
-    for (uint32_t r = 0; code == 0 && r < COMPACT_RECORDS_MAX; r++) {
+    for (uint32_t r = 0; code == 0 && !is_done && r < COMPACT_RECORDS_MAX; r++) {
+        MDB_val key;
+        MDB_val value;
         struct spate_record record;
         code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-        if (code != 0 || spate_record_decode(value.mv_data, value.mv_size, &record) != SPATE_OK ||
-            record.first + record.count > first_kept ||
-            record.first + record.count > lmdb->end.last) {
-            break; /* The last record stays: the chain goes on from it. */
+        if (code != 0) {
+            break;
         }
-        base = (struct spate_entry_id){record.term, record.first + record.count - 1};
-        code = mdb_cursor_del(cursor, 0);
+        if (spate_record_decode(value.mv_data, value.mv_size, &record) != SPATE_OK ||
+            record.first != base.index + 1) {
+            code = MDB_CORRUPTED;
+            break;
+        }
+        /* The last record stays: the chain goes on from it. */
+        is_done = record.first + record.count > first_kept ||
+                  record.first + record.count > lmdb->end.last;
+        if (!is_done) {
+            base = (struct spate_entry_id){record.term, record.first + record.count - 1};
+            code = mdb_cursor_del(cursor, 0);
+        }
     }
     mdb_cursor_close(cursor);
+    is_done |= code == MDB_NOTFOUND;
     code = code == MDB_NOTFOUND ? 0 : code;
-    if (code == 0 && base.index != lmdb->base.index) {
-        uint8_t bytes[SPATE_HARD_STATE_BYTES];
-        const struct spate_hard_state stored = {.term = base.term, .commit = base.index};
-        spate_hard_state_encode(bytes, &stored);
-        lmdb->base = base;
-        code = put_meta(lmdb, txn, META_BASE, bytes, sizeof bytes);
+    if (is_done) {
+        lmdb->compact_to = 0;
     }
-    return code;
+    return code == 0 && base.index != lmdb->base.index ? put_base(lmdb, txn, base) : code;
 }
 
 static int write_batch(struct lmdb_store *lmdb, MDB_txn *txn, const struct request *request)
@@ -173,6 +204,9 @@ static int write_batch(struct lmdb_store *lmdb, MDB_txn *txn, const struct reque
         uint8_t hard_state[SPATE_HARD_STATE_BYTES];
         spate_hard_state_encode(hard_state, &request->hard_state);
         code = put_meta(lmdb, txn, META_HARD_STATE, hard_state, sizeof hard_state);
+    }
+    if (code == 0 && request->has_reset) {
+        code = reset_log(lmdb, txn, request->reset_base);
     }
     if (code == 0 && request->has_truncate && request->index < lmdb->end.last) {
         code = truncate_log(lmdb, txn, request->index);
@@ -199,13 +233,14 @@ static int write_all(struct lmdb_store *lmdb, MDB_txn *txn, uint64_t *ret_batche
            (request = spate_ring_take(lmdb->requests, &bytes)) != NULL) {
         bytes_taken += bytes;
         if (request->kind == REQUEST_COMPACT) {
-            code = compact_log(lmdb, txn, request->index);
+            lmdb->compact_to =
+                request->index > lmdb->compact_to ? request->index : lmdb->compact_to;
         } else {
             code = write_batch(lmdb, txn, request);
             *ret_batches += 1;
         }
     }
-    return code;
+    return code == 0 && lmdb->compact_to != 0 ? compact_log(lmdb, txn) : code;
 }
 
 static int write_one_transaction(struct lmdb_store *lmdb, uint64_t *ret_batches)
@@ -256,8 +291,10 @@ void *spate_lmdb_write_forever(void *context)
             if (atomic_load(&lmdb->is_closing)) {
                 return NULL;
             }
-            sleep_until_asked(lmdb);
-            continue;
+            if (lmdb->compact_to == 0) {
+                sleep_until_asked(lmdb);
+                continue;
+            }
         }
         const int code = write_one_transaction(lmdb, &batches);
         if (code != 0) {

@@ -30,7 +30,8 @@ static spate_err mem_submit(struct spate_store *store, const struct spate_store_
                             spate_ticket *ret_ticket)
 {
     struct mem *mem = (struct mem *)store;
-    spate_assert(batch->has_hard_state || batch->has_truncate || batch->span_count > 0);
+    spate_assert(batch->has_hard_state || batch->has_reset || batch->has_truncate ||
+                 batch->span_count > 0);
     *ret_ticket = ++mem->submitted;
     return SPATE_OK;
 }

@@ -270,6 +270,80 @@ static void compaction_forgets_the_beginning_only(void **state)
     store->ops->close(store);
 }
 
+static void compaction_goes_on_until_it_is_done(void **state)
+{
+    const struct subject *subject = *state;
+    static uint8_t bytes[1 << 12];
+    struct spate_store_loaded loaded;
+    struct spate_store *store = open_store(subject);
+    assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
+    /* Each batch is a record, and there are more of them than one step takes away. */
+    for (spate_ticket t = 1; t <= 1500; t++) {
+        const struct spate_log_span span = make_span(bytes, t, 1, 1, 64);
+        const struct spate_store_batch batch = {.spans = &span, .span_count = 1};
+        submit(store, &batch, t);
+    }
+    wait_for(store, 1500);
+    assert_int_equal(store->ops->compact(store, 1401), SPATE_OK);
+    struct spate_log_span span;
+    while (store->ops->read(store, 1400, 100, &span) == SPATE_OK) {
+        spate_ticket completed;
+        assert_int_equal(store->ops->poll(store, &completed), SPATE_OK);
+        (void)usleep(1000);
+    }
+    assert_entries(store, 1401, 1500, 1);
+    store->ops->close(store);
+    store = open_store(subject);
+    assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
+    assert_int_equal(loaded.base.index, 1400);
+    store->ops->close(store);
+}
+
+static void a_reset_begins_the_log_anew(void **state)
+{
+    const struct subject *subject = *state;
+    static uint8_t bytes[1 << 16];
+    struct spate_store_loaded loaded;
+    struct spate_store *store = open_store(subject);
+    assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
+    struct spate_log_span span = make_span(bytes, 1, 100, 1, 64);
+    const struct spate_store_batch before = {.spans = &span, .span_count = 1};
+    submit(store, &before, 1);
+
+    /* Behind a base that lies before the old end as well as behind one far beyond it. */
+    for (spate_ticket t = 2; t <= 3; t++) {
+        const spate_index base = t == 2 ? 5000 : 40;
+        span = make_span(bytes, base + 1, 10, 3, 64);
+        const struct spate_store_batch batch = {.has_hard_state = true,
+                                                .hard_state = {.term = 3, .commit = base},
+                                                .has_reset = true,
+                                                .reset_base = {.term = 2, .index = base},
+                                                .spans = &span,
+                                                .span_count = 1};
+        submit(store, &batch, t);
+        wait_for(store, t);
+        assert_entries(store, base + 1, base + 10, 3);
+        assert_int_equal(store->ops->read(store, base, 100, &span), SPATE_ERR_NOT_FOUND);
+        assert_int_equal(store->ops->read(store, base + 11, 100, &span), SPATE_ERR_NOT_FOUND);
+    }
+    const struct spate_store_batch empty = {.has_reset = true, .reset_base = {2, 70}};
+    submit(store, &empty, 4);
+    span = make_span(bytes, 71, 5, 3, 64);
+    const struct spate_store_batch behind = {.spans = &span, .span_count = 1};
+    submit(store, &behind, 5);
+    wait_for(store, 5);
+    store->ops->close(store);
+
+    store = open_store(subject);
+    assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
+    assert_int_equal(loaded.base.index, 70);
+    assert_int_equal(loaded.base.term, 2);
+    assert_int_equal(loaded.last, 75);
+    assert_int_equal(loaded.hard_state.term, 3);
+    assert_entries(store, 71, 75, 3);
+    store->ops->close(store);
+}
+
 /* What the writing child tells its parent: the last ticket that poll called complete. */
 static void write_until_killed(const struct subject *subject, int report_fd)
 {
@@ -390,6 +464,48 @@ static void damage_is_never_silent(void **state)
     assert_true(refused > 50);
 }
 
+/* Changes a byte of an entry in the file of an open store. */
+static void damage_entry(const struct subject *subject, spate_index index)
+{
+    static uint8_t image[8 << 20];
+    const uint64_t stamp[2] = {index, 1};
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/data.mdb", subject->directory);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    const ssize_t size = pread(fd, image, sizeof image, 0);
+    const uint8_t *at = memmem(image, (size_t)size, stamp, sizeof stamp);
+    assert_non_null(at);
+    const uint8_t flipped = at[0] ^ 1;
+    assert_int_equal(pwrite(fd, &flipped, 1, at - image), 1);
+    (void)close(fd);
+}
+
+static void compaction_ends_the_store_at_a_damaged_record(void **state)
+{
+    const struct subject *subject = *state;
+    static uint8_t bytes[1 << 16];
+    struct spate_store_loaded loaded;
+    struct spate_store *store = open_bare(subject);
+    assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
+    for (spate_ticket t = 1; t <= 10; t++) {
+        const struct spate_log_span span = make_span(bytes, (t - 1) * 100 + 1, 100, 1, 64);
+        const struct spate_store_batch batch = {.spans = &span, .span_count = 1};
+        submit(store, &batch, t);
+        wait_for(store, t);
+    }
+    damage_entry(subject, 250);
+    assert_int_equal(store->ops->compact(store, 800), SPATE_OK);
+    spate_ticket completed;
+    spate_err err = SPATE_OK;
+    for (uint32_t tries = 0; tries < 20000 && err == SPATE_OK; tries++) {
+        err = store->ops->poll(store, &completed);
+        (void)usleep(100);
+    }
+    assert_int_equal(err, SPATE_ERR_CORRUPT);
+    store->ops->close(store);
+}
+
 static void another_owner_is_refused(void **state)
 {
     const struct subject *subject = *state;
@@ -450,6 +566,9 @@ static void a_full_map_is_an_error_for_ever(void **state)
     SUITE(subject), CASE(what_was_completed_is_there_after_reopening, subject),         \
         CASE(truncation_and_append_are_one, subject),                                   \
         CASE(compaction_forgets_the_beginning_only, subject),                           \
+        CASE(compaction_goes_on_until_it_is_done, subject),                             \
+        CASE(a_reset_begins_the_log_anew, subject),                                     \
+        CASE(compaction_ends_the_store_at_a_damaged_record, subject),                   \
         CASE(a_killed_writer_leaves_whole_batches, subject),                            \
         CASE(damage_is_never_silent, subject), CASE(another_owner_is_refused, subject), \
         CASE(a_full_map_is_an_error_for_ever, subject)
