@@ -1,5 +1,5 @@
-/* drivers/store: one commit, submitted and waited for; LMDB in a directory of its own under /tmp
- * or TMPDIR. Entries of 64 bytes. */
+/* drivers/store: one commit, submitted and waited for; those on disk in a directory of their
+ * own under /tmp or TMPDIR. Entries of 64 bytes. */
 #include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include "bench/micro/micro.h"
 #include "store/lmdb/lmdb.h"
 #include "store/mem/mem.h"
+#include "store/wal/wal.h"
 
 #define PAYLOAD_BYTES 64u
 #define STRIDE_BYTES  (SPATE_ENTRY_HEADER_BYTES + PAYLOAD_BYTES)
@@ -66,17 +67,37 @@ static void destroy(void *argument)
     free(context);
 }
 
-static void *lmdb_create(void)
+static struct context *prepare_directory(void)
 {
     struct context *context = prepare();
     const char *parent = getenv("TMPDIR");
-    struct spate_store_lmdb_options options = {
-        .directory = context->directory, .map_bytes = 1u << 30, .identity = {.node_id = 1}};
-    struct spate_store_loaded loaded;
 
     (void)snprintf(context->directory, sizeof context->directory, "%s/spate-micro-XXXXXX",
                    parent != NULL ? parent : "/tmp");
-    micro_require(mkdtemp(context->directory) != NULL, "a directory for LMDB");
+    micro_require(mkdtemp(context->directory) != NULL, "a directory for the store");
+    return context;
+}
+
+static void *wal_create(void)
+{
+    struct context *context = prepare_directory();
+    const struct spate_store_wal_options options = {.directory = context->directory,
+                                                    .identity = {.node_id = 1}};
+    struct spate_store_loaded loaded;
+
+    micro_require(spate_store_wal_create(&options, &context->store, NULL, 0) == SPATE_OK &&
+                      context->store->ops->load(context->store, &loaded) == SPATE_OK,
+                  "segment log");
+    return context;
+}
+
+static void *lmdb_create(void)
+{
+    struct context *context = prepare_directory();
+    const struct spate_store_lmdb_options options = {
+        .directory = context->directory, .map_bytes = 1u << 30, .identity = {.node_id = 1}};
+    struct spate_store_loaded loaded;
+
     micro_require(spate_store_lmdb_create(&options, &context->store, NULL, 0) == SPATE_OK &&
                       context->store->ops->load(context->store, &loaded) == SPATE_OK,
                   "LMDB store");
@@ -134,5 +155,8 @@ static const struct micro_case cases[] = {
     {"store lmdb: commit of 1 entry", lmdb_create, commit_1, destroy},
     {"store lmdb: commit of 64 entries", lmdb_create, commit_64, destroy},
     {"store lmdb: commit of 4096 entries", lmdb_create, commit_4096, destroy},
+    {"store wal: commit of 1 entry", wal_create, commit_1, destroy},
+    {"store wal: commit of 64 entries", wal_create, commit_64, destroy},
+    {"store wal: commit of 4096 entries", wal_create, commit_4096, destroy},
 };
 const struct micro_table micro_store = {cases, SPATE_ARRAY_COUNT(cases)};

@@ -1,12 +1,10 @@
 /* Opening, founding and closing. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,71 +12,10 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "lmdb_internal.h"
+#include "store/place/place.h"
 
 #define MAP_BYTES_DEFAULT     ((uint64_t)1 << 40)
 #define STAGING_BYTES_DEFAULT (32u << 20)
-
-/* How opening a store goes wrong: an error and a line about it. */
-struct complaint {
-    char *message;
-    size_t message_bytes;
-};
-
-__attribute__((format(printf, 3, 4))) static spate_err
-complain(const struct complaint *complaint, spate_err err, const char *format, ...)
-{
-    va_list arguments;
-    if (complaint->message != NULL) {
-        va_start(arguments, format);
-        (void)vsnprintf(complaint->message, complaint->message_bytes, format, arguments);
-        va_end(arguments);
-    }
-    return err;
-}
-
-static spate_err sync_directory(const char *path)
-{
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return SPATE_ERR_IO;
-    }
-    const int result = fsync(fd);
-    (void)close(fd);
-    return result == 0 ? SPATE_OK : SPATE_ERR_IO;
-}
-
-/* Makes the directory, if need be, and takes it for this process. */
-static spate_err take_directory(const char *path, int *ret_fd, const struct complaint *complaint)
-{
-    char parent[4096];
-
-    if (mkdir(path, 0700) == 0) {
-        (void)snprintf(parent, sizeof parent, "%s/..", path);
-        if (sync_directory(parent) != SPATE_OK) {
-            return complain(complaint, SPATE_ERR_IO, "cannot sync the directory above %s", path);
-        }
-    } else if (errno != EEXIST) {
-        const int error = errno;
-        return complain(complaint, error == EACCES ? SPATE_ERR_PERMISSION : SPATE_ERR_INVALID,
-                        "cannot make the directory %s: %s; make its parent, or choose another",
-                        path, strerror(error));
-    }
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        const int error = errno;
-        return complain(complaint, error == EACCES ? SPATE_ERR_PERMISSION : SPATE_ERR_INVALID,
-                        "cannot open the directory %s: %s", path, strerror(error));
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        (void)close(fd);
-        return complain(complaint, SPATE_ERR_IN_USE,
-                        "the directory %s belongs to a core that is running; stop that core, or "
-                        "choose another directory",
-                        path);
-    }
-    *ret_fd = fd;
-    return SPATE_OK;
-}
 
 /* Opens environment and tables. Called by the checking child as well as by the store itself. */
 static int open_environment(const struct spate_store_lmdb_options *options, unsigned flags,
@@ -140,14 +77,14 @@ _Noreturn static void check_and_exit(const struct spate_store_lmdb_options *opti
 
 /* Checks all that is stored. NOT_FOUND: there is nothing yet. */
 static spate_err check_in_child(const struct spate_store_lmdb_options *options,
-                                const struct complaint *complaint)
+                                const struct spate_complaint *complaint)
 {
     int result[2];
     int status = 0;
     spate_index bad = 0;
 
     if (pipe2(result, O_CLOEXEC) != 0) {
-        return complain(complaint, SPATE_ERR_NO_MEMORY, "no pipe: %s", strerror(errno));
+        return spate_complain(complaint, SPATE_ERR_NO_MEMORY, "no pipe: %s", strerror(errno));
     }
     const pid_t child = fork();
     if (child == 0) {
@@ -157,16 +94,17 @@ static spate_err check_in_child(const struct spate_store_lmdb_options *options,
     (void)!read(result[0], &bad, sizeof bad);
     (void)close(result[0]);
     if (child < 0) {
-        return complain(complaint, SPATE_ERR_NO_MEMORY, "cannot fork: %s", strerror(errno));
+        return spate_complain(complaint, SPATE_ERR_NO_MEMORY, "cannot fork: %s", strerror(errno));
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     const spate_err err = WIFEXITED(status) ? (spate_err)WEXITSTATUS(status) : SPATE_ERR_CORRUPT;
     if (err == SPATE_ERR_CORRUPT) {
-        return complain(complaint, err,
-                        "the data in %s is damaged (record at index %llu); keep a copy for "
-                        "examination, and bring this core back as a new member from the others",
-                        options->directory, (unsigned long long)bad);
+        return spate_complain(
+            complaint, err,
+            "the data in %s is damaged (record at index %llu); keep a copy for "
+            "examination, and bring this core back as a new member from the others",
+            options->directory, (unsigned long long)bad);
     }
     return err;
 }
@@ -182,7 +120,7 @@ static bool has_data(const char *directory)
 /* Compares the identity of the data with the one that is wanted, or writes it. */
 static spate_err settle_identity(struct lmdb_store *lmdb, MDB_txn *txn,
                                  const struct spate_store_lmdb_options *options,
-                                 const struct complaint *complaint)
+                                 const struct spate_complaint *complaint)
 {
     const struct spate_store_identity *wanted = &options->identity;
     struct spate_store_identity stored = {0};
@@ -200,32 +138,21 @@ static spate_err settle_identity(struct lmdb_store *lmdb, MDB_txn *txn,
         err = spate_identity_decode(value.mv_data, value.mv_size, &stored);
     }
     if (err == SPATE_ERR_MISMATCH) {
-        return complain(complaint, err,
-                        "the data in %s was written in another format; run the version of spate "
-                        "that wrote it",
-                        options->directory);
+        return spate_complain(
+            complaint, err,
+            "the data in %s was written in another format; run the version of spate "
+            "that wrote it",
+            options->directory);
     }
     if (err != SPATE_OK) {
-        return complain(complaint, err, "the identity of the data in %s is damaged",
-                        options->directory);
+        return spate_complain(complaint, err, "the identity of the data in %s is damaged",
+                              options->directory);
     }
-    if (memcmp(stored.cluster_id, wanted->cluster_id, sizeof stored.cluster_id) != 0) {
-        return complain(complaint, SPATE_ERR_MISMATCH,
-                        "the data in %s belongs to another cluster; correct cluster.id, or choose "
-                        "another directory",
-                        options->directory);
-    }
-    if (stored.node_id != wanted->node_id) {
-        return complain(complaint, SPATE_ERR_MISMATCH,
-                        "the data in %s belongs to core %u, not to core %u; correct the id, or "
-                        "choose another directory",
-                        options->directory, stored.node_id, wanted->node_id);
-    }
-    return SPATE_OK;
+    return spate_place_compare(&stored, wanted, options->directory, complaint);
 }
 
 static spate_err settle(struct lmdb_store *lmdb, const struct spate_store_lmdb_options *options,
-                        const struct complaint *complaint)
+                        const struct spate_complaint *complaint)
 {
     const unsigned unsafe = MDB_NOSYNC | MDB_NOMETASYNC | MDB_MAPASYNC | MDB_WRITEMAP;
     unsigned flags = 0;
@@ -233,7 +160,7 @@ static spate_err settle(struct lmdb_store *lmdb, const struct spate_store_lmdb_o
 
     spate_err err = spate_lmdb_error_of(mdb_env_get_flags(lmdb->env, &flags));
     if (err != SPATE_OK || (flags & unsafe) != 0) {
-        return complain(complaint, SPATE_ERR_IO, "LMDB would not sync: this must not be");
+        return spate_complain(complaint, SPATE_ERR_IO, "LMDB would not sync: this must not be");
     }
     err = spate_lmdb_error_of(mdb_txn_begin(lmdb->env, NULL, 0, &txn));
     if (err != SPATE_OK) {
@@ -248,7 +175,7 @@ static spate_err settle(struct lmdb_store *lmdb, const struct spate_store_lmdb_o
         return err;
     }
     err = spate_lmdb_error_of(mdb_txn_commit(txn));
-    return err == SPATE_OK ? sync_directory(options->directory) : err;
+    return err == SPATE_OK ? spate_place_sync(options->directory) : err;
 }
 
 static void wake_writer(struct lmdb_store *lmdb)
@@ -378,11 +305,11 @@ static spate_err reserve_memory(struct lmdb_store *lmdb, uint32_t staging_bytes)
 }
 
 static spate_err open_all(struct lmdb_store *lmdb, const struct spate_store_lmdb_options *options,
-                          const struct complaint *complaint)
+                          const struct spate_complaint *complaint)
 {
     const uint32_t staging =
         options->staging_bytes != 0 ? options->staging_bytes : STAGING_BYTES_DEFAULT;
-    spate_err err = take_directory(options->directory, &lmdb->lock_fd, complaint);
+    spate_err err = spate_place_take(options->directory, &lmdb->lock_fd, complaint);
 
     if (err == SPATE_OK && has_data(options->directory)) {
         err = check_in_child(options, complaint);
@@ -396,8 +323,9 @@ static spate_err open_all(struct lmdb_store *lmdb, const struct spate_store_lmdb
     }
     const int code = open_environment(options, 0, &lmdb->env, &lmdb->log, &lmdb->meta);
     if (code != 0) {
-        return complain(complaint, spate_lmdb_error_of(code), "cannot open the data in %s: %s",
-                        options->directory, mdb_strerror(code));
+        return spate_complain(complaint, spate_lmdb_error_of(code),
+                              "cannot open the data in %s: %s", options->directory,
+                              mdb_strerror(code));
     }
     lmdb->store.batch_bytes_max = staging / 4;
     return settle(lmdb, options, complaint);
@@ -407,18 +335,18 @@ spate_err spate_store_lmdb_create(const struct spate_store_lmdb_options *options
                                   struct spate_store **ret_store, char *message,
                                   size_t message_bytes)
 {
-    const struct complaint complaint = {message, message_bytes};
+    const struct spate_complaint complaint = {message, message_bytes};
     struct lmdb_store *lmdb = calloc(1, sizeof *lmdb);
 
     if (lmdb == NULL) {
-        return complain(&complaint, SPATE_ERR_NO_MEMORY, "out of memory");
+        return spate_complain(&complaint, SPATE_ERR_NO_MEMORY, "out of memory");
     }
     lmdb->store.ops = &lmdb_ops;
     lmdb->store.durability = SPATE_DURABILITY_DISK;
     lmdb->lock_fd = -1;
     lmdb->work_fd = -1;
     lmdb->waker = options->waker;
-    (void)complain(&complaint, SPATE_OK, "%s", "");
+    (void)spate_complain(&complaint, SPATE_OK, "%s", "");
     spate_err err = open_all(lmdb, options, &complaint);
     if (err == SPATE_OK) {
         lmdb->is_started = pthread_create(&lmdb->thread, NULL, spate_lmdb_write_forever, lmdb) == 0;
@@ -426,8 +354,8 @@ spate_err spate_store_lmdb_create(const struct spate_store_lmdb_options *options
     }
     if (err != SPATE_OK) {
         if (message != NULL && message[0] == '\0') {
-            (void)complain(&complaint, err, "the store in %s: %s", options->directory,
-                           spate_err_text(err));
+            (void)spate_complain(&complaint, err, "the store in %s: %s", options->directory,
+                                 spate_err_text(err));
         }
         lmdb_close(&lmdb->store);
         return err;

@@ -1,0 +1,414 @@
+/* What stands in the directory when the store is opened: whose it is, and the whole groups. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "wal_internal.h"
+
+/* The identity as every store has it, then: checksum, version, bytes of a segment, salt. */
+#define PARAMETERS_BYTES 32u
+#define FILE_BYTES       (SPATE_IDENTITY_BYTES + PARAMETERS_BYTES)
+
+#define REMEDY \
+    "keep a copy for examination, and bring this core back as a new member from the others"
+
+struct recovery {
+    struct wal_store *wal;
+    const struct spate_complaint *complaint;
+    uint8_t *image; /* Of one segment. */
+    uint64_t lowest, highest, count;
+    struct wal_pointer pointer;
+    struct wal_state before; /* The group that is visited. */
+};
+
+static spate_err damaged(const struct recovery *recovery, uint64_t segment, uint32_t at)
+{
+    const struct wal_store *wal = recovery->wal;
+    char name[WAL_NAME_BYTES];
+
+    spate_wal_name(name, segment);
+    return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT,
+                          "the data in %s is damaged (%s, byte %u: the record behind index %llu); "
+                          "%s",
+                          wal->directory, name, at, (unsigned long long)wal->place.state.last.index,
+                          REMEDY);
+}
+
+static spate_err missing(const struct recovery *recovery, const char *what)
+{
+    return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT,
+                          "the data in %s is damaged (%s is missing); %s", recovery->wal->directory,
+                          what, REMEDY);
+}
+
+static spate_err failed(const struct recovery *recovery, const char *what)
+{
+    const int error = errno;
+    return spate_complain(recovery->complaint,
+                          error == EACCES || error == EPERM ? SPATE_ERR_PERMISSION : SPATE_ERR_IO,
+                          "%s: %s: %s", recovery->wal->directory, what, strerror(error));
+}
+
+/* The number of a segment from its name; 0: the name is none. */
+static uint64_t segment_of(const char *name)
+{
+    unsigned long long segment = 0;
+    char again[WAL_NAME_BYTES];
+
+    if (sscanf(name, "wal-%16llx", &segment) != 1) {
+        return 0;
+    }
+    spate_wal_name(again, segment);
+    return strcmp(name, again) == 0 ? segment : 0;
+}
+
+static spate_err find_segments(struct recovery *recovery)
+{
+    DIR *directory = opendir(recovery->wal->directory);
+
+    if (directory == NULL) {
+        return failed(recovery, "cannot list the directory");
+    }
+    for (struct dirent *e = readdir(directory); e != NULL; e = readdir(directory)) {
+        const uint64_t segment = segment_of(e->d_name);
+        if (segment != 0) {
+            recovery->lowest =
+                recovery->count == 0 || segment < recovery->lowest ? segment : recovery->lowest;
+            recovery->highest = segment > recovery->highest ? segment : recovery->highest;
+            recovery->count++;
+        }
+    }
+    (void)closedir(directory);
+    return SPATE_OK;
+}
+
+/* Reads a segment into the image. CORRUPT: there is none of the right size; no line is written. */
+static spate_err read_segment(struct recovery *recovery, uint64_t segment)
+{
+    const struct wal_store *wal = recovery->wal;
+    struct stat status = {0};
+    char name[WAL_NAME_BYTES];
+
+    spate_wal_name(name, segment);
+    const int fd = openat(wal->directory_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? SPATE_ERR_CORRUPT : failed(recovery, name);
+    }
+    spate_err err = SPATE_OK;
+    if (fstat(fd, &status) != 0 || status.st_size != (off_t)wal->segment_bytes) {
+        err = SPATE_ERR_CORRUPT;
+    } else if (!spate_wal_read_all(fd, recovery->image, wal->segment_bytes, 0)) {
+        err = failed(recovery, name);
+    }
+    (void)close(fd);
+    return err;
+}
+
+static void visit(void *context, const struct wal_group *group, uint32_t at)
+{
+    struct recovery *recovery = context;
+    const struct wal_note note = spate_wal_note(&recovery->pointer, &recovery->before, group, at);
+
+    spate_wal_index_apply(&recovery->wal->index, &note);
+    recovery->before = group->state;
+}
+
+static bool is_same_place(const struct wal_segment *segment, const struct wal_place *place)
+{
+    const struct wal_state *a = &segment->state;
+    const struct wal_state *b = &place->state;
+
+    return segment->group_next == place->group_next && segment->chain == place->chain &&
+           a->hard_state.term == b->hard_state.term && a->hard_state.vote == b->hard_state.vote &&
+           a->last.index == b->last.index && a->base.index == b->base.index;
+}
+
+/* Whether the image begins where the log before ended; the lowest says itself where that is. */
+static bool begin_segment(struct recovery *recovery, uint64_t number)
+{
+    struct wal_store *wal = recovery->wal;
+    struct wal_segment segment;
+
+    if (!spate_wal_segment_decode(recovery->image, wal->salt, &segment) ||
+        segment.segment != number || segment.bytes != wal->segment_bytes ||
+        segment.group_next == 0) {
+        return false;
+    }
+    if (number == recovery->lowest) {
+        wal->place = (struct wal_place){.segment = number,
+                                        .group_next = segment.group_next,
+                                        .chain = segment.chain,
+                                        .state = segment.state};
+        wal->index.base = segment.state.base;
+        wal->index.last = segment.state.last.index;
+        recovery->before = segment.state;
+    }
+    return is_same_place(&segment, &wal->place);
+}
+
+/* Behind the end nothing may be: what a torn write left there goes, for good. */
+static spate_err clear_behind_end(struct recovery *recovery)
+{
+    const struct wal_store *wal = recovery->wal;
+    const uint32_t at = wal->is_fresh ? 0 : wal->at;
+    const uint32_t size = wal->segment_bytes - at;
+    char name[WAL_NAME_BYTES];
+
+    if (spate_wal_zero_sectors(recovery->image + at, size) == size / SPATE_WAL_SECTOR_BYTES) {
+        return SPATE_OK;
+    }
+    spate_wal_name(name, wal->place.segment);
+    memset(recovery->image + at, 0, size);
+    const int fd = openat(wal->directory_fd, name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || pwrite(fd, recovery->image + at, size, (off_t)at) != (ssize_t)size ||
+        fdatasync(fd) != 0) {
+        return failed(recovery, name);
+    }
+    (void)close(fd);
+    return SPATE_OK;
+}
+
+/* The one made ahead holds nothing; one that is not all zero is made again. */
+static spate_err check_ahead(struct recovery *recovery)
+{
+    struct wal_store *wal = recovery->wal;
+    const uint64_t next = wal->place.segment + 1;
+    const struct wal_place nowhere = {.segment = next};
+
+    atomic_store(&wal->ahead.ready, wal->place.segment);
+    if (recovery->highest < next) {
+        return SPATE_OK;
+    }
+    const spate_err err = read_segment(recovery, next);
+    if (err != SPATE_OK && err != SPATE_ERR_CORRUPT) {
+        return err;
+    }
+    if (recovery->highest > next ||
+        (err == SPATE_OK &&
+         !spate_wal_is_unused(recovery->image, wal->segment_bytes, wal->salt, &nowhere))) {
+        return damaged(recovery, wal->place.segment, wal->at);
+    }
+    if (err == SPATE_OK && spate_wal_zero_sectors(recovery->image, wal->segment_bytes) ==
+                               wal->segment_bytes / SPATE_WAL_SECTOR_BYTES) {
+        atomic_store(&wal->ahead.ready, next);
+    }
+    return SPATE_OK;
+}
+
+/* Scans one segment. *ret_goes_on: the log does, in the next. */
+static spate_err scan_segment(struct recovery *recovery, uint64_t number, bool *ret_goes_on)
+{
+    struct wal_store *wal = recovery->wal;
+    const spate_err err = read_segment(recovery, number);
+
+    *ret_goes_on = false;
+    if (err != SPATE_OK) {
+        return err == SPATE_ERR_CORRUPT ? damaged(recovery, number, 0) : err;
+    }
+    if ((number > recovery->lowest || number == 1) &&
+        spate_wal_is_unused(recovery->image, wal->segment_bytes, wal->salt, &wal->place)) {
+        wal->is_fresh = true;
+        wal->at = SPATE_WAL_BLOCK_BYTES;
+        return clear_behind_end(recovery);
+    }
+    if (!begin_segment(recovery, number)) {
+        return damaged(recovery, number, 0);
+    }
+    const struct wal_scan scan = spate_wal_scan(recovery->image, wal->segment_bytes, wal->salt,
+                                                &wal->place, visit, recovery);
+    wal->at = scan.at;
+    if (scan.result == WAL_SCAN_DAMAGED) {
+        return damaged(recovery, number, scan.at);
+    }
+    *ret_goes_on = scan.result == WAL_SCAN_GOES_ON;
+    return *ret_goes_on ? SPATE_OK : clear_behind_end(recovery);
+}
+
+static spate_err scan_all(struct recovery *recovery)
+{
+    struct wal_store *wal = recovery->wal;
+    bool goes_on = true;
+
+    if (recovery->count != recovery->highest - recovery->lowest + 1) {
+        return missing(recovery, "a segment");
+    }
+    wal->place = (struct wal_place){.segment = recovery->lowest, .group_next = 1};
+    for (uint64_t s = recovery->lowest; goes_on; s++) {
+        if (s > recovery->highest) {
+            return missing(recovery, "the last segment");
+        }
+        const spate_err err = scan_segment(recovery, s, &goes_on);
+        if (err != SPATE_OK) {
+            return err;
+        }
+    }
+    const struct wal_index *index = &wal->index;
+    if (index->last > index->base.index &&
+        (index->count == 0 || index->points[0].first > index->base.index + 1)) {
+        return missing(recovery, "the first segment");
+    }
+    return check_ahead(recovery);
+}
+
+static void encode_file(const struct wal_store *wal, const struct spate_store_identity *identity,
+                        uint8_t to[FILE_BYTES])
+{
+    uint8_t *parameters = to + SPATE_IDENTITY_BYTES;
+
+    memset(to, 0, FILE_BYTES);
+    spate_identity_encode(to, identity);
+    spate_put_u32(parameters + 4, SPATE_WAL_FORMAT_VERSION);
+    spate_put_u32(parameters + 8, wal->segment_bytes);
+    spate_put_u32(parameters + 12, wal->salt);
+    spate_put_u32(parameters, spate_crc32c(0, parameters + 4, PARAMETERS_BYTES - 4));
+}
+
+static spate_err decode_file(struct recovery *recovery, const uint8_t bytes[FILE_BYTES],
+                             const struct spate_store_identity *wanted)
+{
+    struct wal_store *wal = recovery->wal;
+    const uint8_t *parameters = bytes + SPATE_IDENTITY_BYTES;
+    struct spate_store_identity stored = {0};
+
+    spate_err err = spate_identity_decode(bytes, SPATE_IDENTITY_BYTES, &stored);
+    if (err == SPATE_OK &&
+        spate_get_u32(parameters) != spate_crc32c(0, parameters + 4, PARAMETERS_BYTES - 4)) {
+        err = SPATE_ERR_CORRUPT;
+    }
+    if (err == SPATE_OK && spate_get_u32(parameters + 4) != SPATE_WAL_FORMAT_VERSION) {
+        err = SPATE_ERR_MISMATCH;
+    }
+    if (err == SPATE_ERR_MISMATCH) {
+        return spate_complain(recovery->complaint, err,
+                              "the data in %s was written in another format; run the version of "
+                              "spate that wrote it",
+                              wal->directory);
+    }
+    wal->segment_bytes = spate_get_u32(parameters + 8);
+    wal->salt = spate_get_u32(parameters + 12);
+    if (err != SPATE_OK || wal->segment_bytes % SPATE_WAL_BLOCK_BYTES != 0 ||
+        wal->segment_bytes < 2 * RESERVE_BYTES) {
+        return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT,
+                              "the identity of the data in %s is damaged; %s", wal->directory,
+                              REMEDY);
+    }
+    return spate_place_compare(&stored, wanted, wal->directory, recovery->complaint);
+}
+
+/* What was left of founding that was cut short: a first segment that is all zero. */
+static spate_err check_unfounded(struct recovery *recovery)
+{
+    struct wal_store *wal = recovery->wal;
+
+    if (recovery->count == 0) {
+        return SPATE_OK;
+    }
+    spate_err err = recovery->highest == 1 ? read_segment(recovery, 1) : SPATE_ERR_CORRUPT;
+    if (err == SPATE_OK && spate_wal_zero_sectors(recovery->image, wal->segment_bytes) !=
+                               wal->segment_bytes / SPATE_WAL_SECTOR_BYTES) {
+        err = SPATE_ERR_CORRUPT;
+    }
+    return err == SPATE_ERR_CORRUPT ? missing(recovery, WAL_IDENTITY_NAME) : err;
+}
+
+static spate_err found(struct recovery *recovery, const struct spate_store_identity *identity)
+{
+    struct wal_store *wal = recovery->wal;
+    uint8_t bytes[FILE_BYTES];
+    const struct wal_new_segment order = {.directory_fd = wal->directory_fd,
+                                          .segment = 1,
+                                          .bytes = wal->segment_bytes,
+                                          .zeros = wal->ahead.zeros,
+                                          .zeros_bytes = WAL_ZEROS_BYTES};
+
+    const spate_err err = check_unfounded(recovery);
+    if (err != SPATE_OK) {
+        return err;
+    }
+    if (getrandom(&wal->salt, sizeof wal->salt, 0) != (ssize_t)sizeof wal->salt) {
+        return failed(recovery, "no random number");
+    }
+    if (spate_wal_make_segment(&order) != WAL_DONE) {
+        return failed(recovery, "cannot make the first segment");
+    }
+    encode_file(wal, identity, bytes);
+    if (spate_wal_write_file(wal->directory_fd, WAL_IDENTITY_NAME, bytes, sizeof bytes) !=
+        WAL_DONE) {
+        return failed(recovery, "cannot write " WAL_IDENTITY_NAME);
+    }
+    wal->place = (struct wal_place){.segment = 1, .group_next = 1};
+    wal->is_fresh = true;
+    wal->at = SPATE_WAL_BLOCK_BYTES;
+    recovery->lowest = 1;
+    atomic_store(&wal->ahead.ready, 1);
+    return SPATE_OK;
+}
+
+/* NOT_FOUND: there is none. */
+static spate_err read_identity(struct recovery *recovery, const struct spate_store_identity *wanted)
+{
+    uint8_t bytes[FILE_BYTES] = {0};
+    struct stat status = {0};
+    const int fd = openat(recovery->wal->directory_fd, WAL_IDENTITY_NAME, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return errno == ENOENT ? SPATE_ERR_NOT_FOUND : failed(recovery, WAL_IDENTITY_NAME);
+    }
+    const bool is_read =
+        fstat(fd, &status) == 0 &&
+        (status.st_size != (off_t)sizeof bytes || spate_wal_read_all(fd, bytes, sizeof bytes, 0));
+    (void)close(fd);
+    return is_read ? decode_file(recovery, bytes, wanted) : failed(recovery, WAL_IDENTITY_NAME);
+}
+
+static spate_err recover_data(struct recovery *recovery,
+                              const struct spate_store_wal_options *options)
+{
+    struct wal_store *wal = recovery->wal;
+    spate_err err = find_segments(recovery);
+    const spate_err identity =
+        err == SPATE_OK ? read_identity(recovery, &options->identity) : SPATE_OK;
+
+    if (err == SPATE_OK && identity != SPATE_ERR_NOT_FOUND) {
+        err = identity;
+    }
+    if (err != SPATE_OK) {
+        return err;
+    }
+    recovery->image = malloc(wal->segment_bytes);
+    if (recovery->image == NULL) {
+        return SPATE_ERR_NO_MEMORY;
+    }
+    if (identity == SPATE_ERR_NOT_FOUND) {
+        return found(recovery, &options->identity);
+    }
+    return recovery->count > 0 ? scan_all(recovery) : missing(recovery, "every segment");
+}
+
+spate_err spate_wal_recover(struct wal_store *wal, const struct spate_store_wal_options *options,
+                            const struct spate_complaint *complaint)
+{
+    struct recovery recovery = {.wal = wal, .complaint = complaint};
+
+    (void)unlinkat(wal->directory_fd, "wal-new", 0);
+    const spate_err err = recover_data(&recovery, options);
+    free(recovery.image);
+    if (err != SPATE_OK) {
+        return err;
+    }
+    wal->pointer = recovery.pointer;
+    wal->loaded_hard_state = wal->place.state.hard_state;
+    wal->released = recovery.lowest;
+    wal->ahead.oldest = recovery.lowest;
+    atomic_store(&wal->ahead.retire_below, recovery.lowest);
+    spate_assert(wal->index.last == wal->place.state.last.index);
+    return SPATE_OK;
+}
