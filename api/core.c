@@ -121,6 +121,7 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
         .election_timeout_ns_max = options->election_timeout_ns_max,
         .heartbeat_ns = options->heartbeat_ns,
         .sample_every = options->sample_every,
+        .lease_enabled = options->lease_enabled,
         .apply_is_threaded = options->apply_is_threaded,
         .apply_waker = &spate->apply_waker.waker,
     };

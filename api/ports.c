@@ -30,6 +30,11 @@ spate_err spate_propose(struct spate_port *port, uint64_t cookie, const void *da
     return spate_port_propose(port, cookie, data, size);
 }
 
+spate_err spate_read(struct spate_port *port, uint64_t cookie)
+{
+    return spate_port_read(port, cookie);
+}
+
 void spate_submit(struct spate_port *port)
 {
     spate_port_submit(port);

@@ -65,6 +65,9 @@ void spate_get_status(const struct spate *spate, struct spate_status *ret_status
     ret_status->proposals = node.proposals;
     ret_status->proposals_forwarded = node.proposals_forwarded;
     ret_status->proposals_refused = node.proposals_refused;
+    ret_status->reads = node.reads;
+    ret_status->reads_refused = node.reads_refused;
+    ret_status->reads_leased = node.raft.reads_leased;
     ret_status->entries_applied = node.entries_applied;
     ret_status->turns = node.turns;
     ret_status->turns_idle = node.turns_idle;

@@ -111,17 +111,16 @@ static bool read_words(struct core *core)
     static const char *const insecure[] = {"refused", "local", "any", NULL};
     static const char *const durabilities[] = {"disk", "memory", NULL};
     static const char *const applies[] = {"inline", "thread", NULL};
+    static const char *const reads[] = {"quorum", "lease", NULL};
     const struct {
         enum setting setting;
         const char *const *words;
-    } all[] = {{SETTING_TRANSPORT, transports},
-               {SETTING_POLL, polls},
-               {SETTING_INSECURE_PEERS, insecure},
-               {SETTING_DURABILITY, durabilities},
-               {SETTING_APPLY, applies}};
-    uint32_t words[5] = {0};
+    } all[] = {{SETTING_TRANSPORT, transports},    {SETTING_POLL, polls},
+               {SETTING_INSECURE_PEERS, insecure}, {SETTING_DURABILITY, durabilities},
+               {SETTING_APPLY, applies},           {SETTING_READS, reads}};
+    uint32_t words[SPATE_ARRAY_COUNT(all)] = {0};
 
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < SPATE_ARRAY_COUNT(all); i++) {
         if (!settings_word(&core->settings, all[i].setting, all[i].words, &words[i], core->message,
                            MESSAGE_BYTES)) {
             return false;
@@ -132,6 +131,7 @@ static bool read_words(struct core *core)
     core->options.insecure_peers = (enum spate_insecure)words[2];
     core->options.durability = (enum spate_durability)words[3];
     core->options.apply_is_threaded = words[4] == 1;
+    core->options.lease_enabled = words[5] == 1;
     return true;
 }
 

@@ -48,6 +48,8 @@
     X(SPIN, "poll.spin", "50us", "adaptive polling: how long to spin before blocking")             \
     X(CPU, "cpu", "", "pin the node's thread to this processor; on dpdk, of the card's NUMA node") \
     X(APPLY, "apply", "inline", "inline | thread: where the state machine runs")                   \
+    X(READS, "reads", "quorum",                                                                    \
+      "quorum | lease: who vouches for a linearizable read; lease: the same on all members")       \
     X(HEALTH_LISTEN, "health.listen", "127.0.0.1:7208", "health and metrics, HTTP, read only")     \
     X(API_LISTEN, "api.listen", "127.0.0.1:7220", "the API, plain HTTP: loopback addresses only")  \
     X(API_FOLLOWER, "api.follower", "forward",                                                     \

@@ -95,6 +95,10 @@ struct spate_options {
     uint32_t sample_every; /* Commands of a port between two that spate_next_sample() tells of. 0:
                               256; SPATE_SAMPLE_NEVER. */
     int cpu; /* Pin the node's thread; 0: no; n: CPU n-1. Polled cores: where that thread runs. */
+    /* A leader answers reads of its own clients without a round trip while nobody else can be
+     * elected (thesis 6.4.1). The same on all members, like the election timeouts; their clocks may
+     * run at most 10 % apart each way. */
+    bool lease_enabled;
     bool apply_is_threaded; /* Apply on a thread of its own, not on the node's. */
 
     struct spate_fsm *fsm; /* Outlives the core. */
@@ -152,7 +156,17 @@ SPATE_API spate_err spate_open_port(struct spate *spate, uint32_t ring_bytes,
 SPATE_API spate_err spate_propose(struct spate_port *port, uint64_t cookie, const void *data,
                                   uint32_t size) SPATE_MUST_CHECK;
 
-/* Hands over all that was proposed. Thread: the port's client. */
+/*
+ * Asks when the state machine of this core may be read so that the read is linearizable: the
+ * outcome OK, with the cookie, comes once it shows every command that anybody was told of before
+ * this call (its `index` is what the state includes at least). The log is not written: the leader
+ * has a majority vouch for it, or a lease (lease_enabled). Any core answers. NOT_READY: no leader
+ * was found in time; safe to repeat. To read what this core happens to have, ask nobody. Thread:
+ * the port's client. Errors: BUSY (take results, submit, try again).
+ */
+SPATE_API spate_err spate_read(struct spate_port *port, uint64_t cookie) SPATE_MUST_CHECK;
+
+/* Hands over all that was proposed or asked. Thread: the port's client. */
 SPATE_API void spate_submit(struct spate_port *port);
 
 /* Takes up to `count` outcomes; each proposal has exactly one. Thread: the port's client. */
@@ -188,6 +202,7 @@ struct spate_status {
     uint64_t elections_started;
     uint64_t log_used_bytes, log_budget_bytes;
     uint64_t proposals, proposals_forwarded, proposals_refused, entries_applied;
+    uint64_t reads, reads_refused, reads_leased;
     uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;
     uint64_t turns, turns_idle;
     enum spate_durability durability;

@@ -17,8 +17,6 @@ static bool is_plausible(const struct spate_kv_command *command)
     case SPATE_KV_DELETE:
         return command->key_size >= 1 && command->key_size <= SPATE_KV_KEY_BYTES_MAX &&
                command->value_size == 0;
-    case SPATE_KV_BARRIER:
-        return command->key_size == 0 && command->value_size == 0;
     }
     return false;
 }

@@ -22,7 +22,7 @@
 enum spate_kv_op {
     SPATE_KV_PUT = 1,
     SPATE_KV_DELETE = 2,
-    SPATE_KV_BARRIER = 3, /* Changes nothing; whoever sees its outcome may read behind it. */
+    /* 3 was a barrier for reads. */
 };
 
 struct spate_kv_command {

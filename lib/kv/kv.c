@@ -123,8 +123,6 @@ static uint64_t apply_one(struct spate_kv *kv, const struct spate_command *entry
     case SPATE_KV_DELETE:
         outcome = erase(kv, &command);
         break;
-    case SPATE_KV_BARRIER:
-        break;
     }
     answer = SPATE_KV_ANSWER(outcome, entry->index);
     if (command.session != 0) {

@@ -113,6 +113,7 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .window_bytes = options->window_bytes,
         .window_messages = options->window_messages,
         .pre_vote_enabled = true,
+        .lease_enabled = options->lease_enabled,
         .check_quorum_enabled = true,
     };
     return spate_raft_create(&raft, &node->raft);

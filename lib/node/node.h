@@ -45,6 +45,7 @@ struct spate_node_options {
     uint32_t window_messages;  /* 0: a default. */
     uint32_t append_count_max; /* 0: no bound but the frame. For tests. */
     uint32_t sample_every;     /* Commands of a port between two that are timed. 0: 256. */
+    bool lease_enabled;        /* As in raft.h. */
     bool apply_is_threaded;    /* The host calls spate_node_apply() from a thread of its own. */
     struct spate_waker
         *apply_waker; /* Ends that thread's sleep. NULL: it never sleeps. Outlives. */
@@ -118,7 +119,8 @@ struct spate_node_status {
     uint64_t turns, turns_idle;
     uint64_t proposals, proposals_forwarded, proposals_refused;
     uint64_t entries_applied;
-    uint64_t frames_malformed; /* Authentic frames whose messages could not be decoded. */
+    uint64_t reads, reads_refused; /* Asked through ports; of those: NOT_READY. */
+    uint64_t frames_malformed;     /* Authentic frames whose messages could not be decoded. */
     uint64_t batches_stored;
     uint64_t compacted_past_members; /* Memory was short: entries went that a member still needs. */
     uint64_t fetches, fetches_missed; /* Reads of old entries for members far behind. */

@@ -20,6 +20,7 @@
 #define SPATE_PORT_OUTCOMES_MAX       16384u
 #define SPATE_PORT_OUTCOME_RING_BYTES (1u << 20)
 #define SPATE_PORT_RING_BYTES_DEFAULT (4u << 20)
+#define SPATE_PORT_READ_RING_BYTES    (64u << 10)
 #define SPATE_PORT_STALLED            (1ull << 63)
 
 /* Batches of proposals that one turn takes from the ports: what comes later waits a turn. */
@@ -44,6 +45,9 @@
 #define SPATE_ANSWER_RING_BYTES  (4u << 20)
 #define SPATE_PENDING_RING_BYTES (4u << 20)
 
+/* Reads of all ports that wait for their index or for the state machine. */
+#define SPATE_READS_OPEN_MAX 8192u
+
 /* Samples that nobody has read yet: some fifty. */
 #define SPATE_SAMPLE_RING_BYTES 8192u
 
@@ -67,6 +71,7 @@ struct spate_port {
 
     uint32_t unmarked;            /* The client's: commands since the last that was marked. */
     struct spate_ring *proposals; /* client -> node */
+    struct spate_ring *reads;     /* client -> node: cookies */
     struct spate_ring *applied;   /* apply stage -> client */
     struct spate_ring *replied;   /* node -> client: refusals, outcomes of forwards */
     uint64_t proposals_taken;     /* The node's. */
@@ -155,6 +160,26 @@ struct spate_forwards {
     uint8_t *arena;
 };
 
+/* A read of a client of this node. */
+struct spate_node_read {
+    uint64_t cookie;
+    uint64_t id;       /* The engine's: that of all reads of one turn. */
+    spate_index index; /* To be applied first; known from `confirmed` back. */
+    spate_time_ns expires_at;
+    struct spate_port *port;
+};
+
+/* A queue, in the order of ids: open reads are [head, tail), those before `confirmed` may be
+ * answered once the state machine has come that far. */
+struct spate_node_reads {
+    uint64_t head, confirmed, tail;
+    uint64_t asked;
+    uint64_t ready; /* As the engine says. */
+    spate_index ready_index;
+    uint64_t taken, refused;
+    struct spate_node_read slots[SPATE_READS_OPEN_MAX];
+};
+
 /* How far the command is whose stages are timed (sample.c). */
 enum spate_sample_state {
     SPATE_SAMPLE_NONE,
@@ -225,8 +250,9 @@ struct spate_node {
     struct spate_node_peer *forwarding_peer; /* Of forwarded_batch. */
     uint32_t answers_owed;
     struct spate_forwards forwards;
-    struct spate_ring *pending; /* node -> apply stage */
-    struct spate_ring *answers; /* apply stage -> node */
+    struct spate_node_reads reads; /* read.c */
+    struct spate_ring *pending;    /* node -> apply stage */
+    struct spate_ring *answers;    /* apply stage -> node */
 
     /* apply.c */
     _Alignas(SPATE_CACHE_LINE_BYTES) struct {
@@ -293,6 +319,11 @@ uint32_t spate_node_take_proposals(struct spate_node *node);
 /* Proposes batch[next …]; false when nothing more can be proposed now. */
 bool spate_node_propose(struct spate_node *node, struct spate_batch *batch,
                         struct spate_origin origin);
+
+/* read.c: ports -> engine, and when the state machine has come so far, back to the ports. */
+uint32_t spate_node_take_reads(struct spate_node *node);
+uint32_t spate_node_answer_reads(struct spate_node *node);
+spate_time_ns spate_node_read_deadline(const struct spate_node *node);
 
 /* port.c: node -> client. */
 void spate_port_reply(struct spate_port *port, const struct spate_result *result);

@@ -22,6 +22,8 @@ void spate_node_step(struct spate_node *node, struct spate_event *event)
     node->role = node->effects.role;
     node->term = node->effects.term;
     node->leader = node->effects.leader;
+    node->reads.ready = node->effects.read_ready;
+    node->reads.ready_index = node->effects.read_index;
     node->engine_is_dirty = true;
 }
 
@@ -121,6 +123,7 @@ static uint32_t gather(struct spate_node *node)
     work += spate_node_take_frames(node);
     work += spate_node_take_answers(node);
     work += spate_node_take_proposals(node);
+    work += spate_node_take_reads(node);
     take_round_trips(node);
     return work;
 }
@@ -148,6 +151,7 @@ spate_err spate_node_poll(struct spate_node *node, uint32_t *ret_work)
             spate_link_flush(node->link, node->now);
         }
     }
+    work += spate_node_answer_reads(node);
     spate_node_sample_finish(node);
     spate_node_publish_replies(node);
     work += spate_node_compact(node);
@@ -177,6 +181,7 @@ spate_time_ns spate_node_deadline(const struct spate_node *node)
     spate_time_ns deadline = earlier(node->engine_deadline, node->link_deadline);
 
     deadline = earlier(deadline, node->forwards.deadline);
+    deadline = earlier(deadline, spate_node_read_deadline(node));
     if (node->batch.next < node->batch.count) {
         /* The engine had no room: readers may have let some go. */
         deadline = earlier(deadline, node->now + STALL_NS);

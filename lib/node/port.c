@@ -29,10 +29,23 @@ spate_err spate_port_propose(struct spate_port *port, uint64_t cookie, const voi
     return SPATE_OK;
 }
 
+spate_err spate_port_read(struct spate_port *port, uint64_t cookie)
+{
+    spate_assert(port != NULL);
+    uint64_t *slot = spate_ring_reserve(port->reads, sizeof *slot);
+
+    if (slot == NULL) {
+        return SPATE_ERR_BUSY;
+    }
+    *slot = cookie;
+    return SPATE_OK;
+}
+
 void spate_port_submit(struct spate_port *port)
 {
     spate_assert(port != NULL);
     spate_ring_publish(port->proposals);
+    spate_ring_publish(port->reads);
     spate_node_wake(port->node);
 }
 
@@ -162,6 +175,7 @@ void spate_port_destroy(struct spate_port *port)
         return;
     }
     spate_ring_destroy(port->proposals);
+    spate_ring_destroy(port->reads);
     spate_ring_destroy(port->applied);
     spate_ring_destroy(port->replied);
     free(port);
@@ -184,6 +198,7 @@ spate_err spate_node_open_port(struct spate_node *node, uint32_t ring_bytes,
     port->place = node->port_count;
     const uint32_t bytes = ring_bytes > 0 ? ring_bytes : SPATE_PORT_RING_BYTES_DEFAULT;
     if (spate_ring_create(bytes, &port->proposals) ||
+        spate_ring_create(SPATE_PORT_READ_RING_BYTES, &port->reads) ||
         spate_ring_create(SPATE_PORT_OUTCOME_RING_BYTES, &port->applied) ||
         spate_ring_create(SPATE_PORT_OUTCOME_RING_BYTES, &port->replied)) {
         spate_port_destroy(port);

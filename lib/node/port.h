@@ -24,7 +24,20 @@
 spate_err spate_port_propose(struct spate_port *port, uint64_t cookie, const void *data,
                              uint32_t size) SPATE_MUST_CHECK;
 
-/* Hands all that was proposed to the node, and wakes it if it sleeps. Thread: the port's client. */
+/*
+ * Asks when the state machine of this node may be read so that the read is linearizable: the
+ * outcome, with the cookie, comes when it shows everything that was acknowledged to anybody before
+ * this call. Nothing is written to the log; a majority vouches for the leader (thesis section 6.4).
+ * Its `index` says what the state includes at least. Handed over by spate_port_submit().
+ *
+ * Thread:   the port's client.
+ * Outcome:  OK; NOT_READY: no leader answered in time; always safe to repeat.
+ * Errors:   SPATE_ERR_BUSY      take results, submit, try again.
+ */
+spate_err spate_port_read(struct spate_port *port, uint64_t cookie) SPATE_MUST_CHECK;
+
+/* Hands all that was proposed or asked to the node, and wakes it if it sleeps. Thread: the port's
+ * client. */
 void spate_port_submit(struct spate_port *port);
 
 /*

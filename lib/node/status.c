@@ -24,6 +24,8 @@ static void collect(struct spate_node *node, struct spate_node_status *status)
     status->proposals = node->proposals;
     status->proposals_forwarded = node->proposals_forwarded;
     status->proposals_refused = node->proposals_refused;
+    status->reads = node->reads.taken;
+    status->reads_refused = node->reads.refused;
     status->entries_applied = atomic_load_explicit(&node->entries_applied, memory_order_relaxed);
     status->frames_malformed = node->frames_malformed;
     status->batches_stored = node->tickets_completed;

@@ -78,10 +78,29 @@ static bool leadership_is_valid(const struct spate_raft *raft)
     return true;
 }
 
+static bool reads_are_valid(const struct spate_raft *raft)
+{
+    const struct spate_reads *reads = &raft->reads;
+
+    if (reads->ready > reads->told || reads->told > reads->asked ||
+        reads->count > SPATE_READS_MAX || (reads->count > 0 && !spate_raft_is_leader(raft))) {
+        return false;
+    }
+    for (uint32_t i = 1; i < reads->count; i++) {
+        const struct spate_read *one = &reads->items[(reads->begin + i - 1) % SPATE_READS_MAX];
+        const struct spate_read *next = &reads->items[(reads->begin + i) % SPATE_READS_MAX];
+        if (next->round < one->round || next->index < one->index) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool spate_raft_valid(const struct spate_raft *raft)
 {
     spate_assert(raft != NULL);
     spate_assert(raft->log != NULL);
     return spate_membership_is_valid(&raft->options.membership) && indexes_are_valid(raft) &&
-           hard_state_is_valid(raft) && role_is_valid(raft) && leadership_is_valid(raft);
+           hard_state_is_valid(raft) && role_is_valid(raft) && leadership_is_valid(raft) &&
+           reads_are_valid(raft);
 }

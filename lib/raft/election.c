@@ -44,6 +44,7 @@ void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_
     raft->unasked = 0;
     raft->fetching.is_out = false;
     raft->is_dirty = true;
+    spate_read_forget(raft);
     spate_election_arm(raft);
 }
 
@@ -120,6 +121,7 @@ static void become_leader(struct spate_raft *raft)
     raft->terms_led++;
     raft->is_dirty = true;
     raft->check_quorum_at = raft->now + raft->options.election_timeout_ns_max;
+    spate_read_forget(raft);
     spate_replicate_begin(raft);
     spate_propose_noop(raft);
 }

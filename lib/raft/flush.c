@@ -22,8 +22,11 @@ static spate_time_ns deadline_of(const struct spate_raft *raft)
     if (!spate_raft_is_leader(raft)) {
         const bool is_asking =
             raft->role == SPATE_ROLE_CANDIDATE || raft->role == SPATE_ROLE_PRE_CANDIDATE;
-        return is_asking && raft->ask_again_at < raft->election_at ? raft->ask_again_at
-                                                                   : raft->election_at;
+        const spate_time_ns read_at = spate_read_deadline(raft);
+        const spate_time_ns at = is_asking && raft->ask_again_at < raft->election_at
+                                     ? raft->ask_again_at
+                                     : raft->election_at;
+        return read_at < at ? read_at : at;
     }
     spate_time_ns deadline = spate_replicate_deadline(raft);
     if (raft->options.check_quorum_enabled && raft->check_quorum_at < deadline) {
@@ -50,10 +53,12 @@ void spate_flush(struct spate_raft *raft, bool store_is_ready, uint64_t store_by
         run_timers(raft);
         spate_vote_send(raft, effects);
         if (spate_raft_is_leader(raft)) {
+            spate_read_confirm(raft, effects);
             spate_replicate_send(raft, effects);
             spate_fetch_ask(raft, effects);
         } else {
             spate_append_send(raft, effects);
+            spate_read_tell(raft, effects);
         }
         /* What the timers did was done in this flush; only what waits calls for another. */
         raft->is_dirty = false;

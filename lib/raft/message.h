@@ -18,6 +18,8 @@ enum spate_message_kind {
     SPATE_MESSAGE_APPEND_RESULT = 4,  /* Its answer. */
     SPATE_MESSAGE_FORWARD = 5,        /* A proposal passed on to the leader (lib/node). */
     SPATE_MESSAGE_FORWARD_RESULT = 6, /* Its outcome. */
+    SPATE_MESSAGE_READ = 10,          /* A follower asks for a read index (thesis section 6.4). */
+    SPATE_MESSAGE_READ_RESULT = 11,   /* Its answer. */
 };
 
 struct spate_message_vote {
@@ -64,6 +66,15 @@ struct spate_message_forward_result {
     uint64_t value; /* The state machine's answer. */
 };
 
+struct spate_message_read {
+    uint64_t id; /* The asker's number; it stands for all up to it. */
+};
+
+struct spate_message_read_result {
+    uint64_t id;       /* As asked. */
+    spate_index index; /* What reads up to `id` have to see. */
+};
+
 struct spate_message {
     enum spate_message_kind kind;
     spate_node_id from;
@@ -78,6 +89,8 @@ struct spate_message {
         struct spate_message_append_result append_result;
         struct spate_message_forward forward;
         struct spate_message_forward_result forward_result;
+        struct spate_message_read read;
+        struct spate_message_read_result read_result;
     };
 };
 

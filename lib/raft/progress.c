@@ -184,6 +184,30 @@ spate_time_ns spate_progress_resend_at(const struct spate_progress *progress, sp
     return since + timeout_ns;
 }
 
+void spate_progress_asked(struct spate_progress *progress, uint64_t round, spate_time_ns now)
+{
+    spate_assert(round > progress->round_sent);
+    spate_assert(now >= progress->sent_at);
+    progress->round_sent = round;
+    progress->sent_at = now;
+    if (progress->lease_round == 0) {
+        progress->lease_round = round;
+        progress->lease_asked_at = now;
+    }
+}
+
+void spate_progress_answered(struct spate_progress *progress, uint64_t round)
+{
+    spate_assert(progress->lease_at <= progress->sent_at);
+    if (round > progress->round_answered) {
+        progress->round_answered = round;
+    }
+    if (progress->lease_round != 0 && round >= progress->lease_round) {
+        progress->lease_at = progress->lease_asked_at;
+        progress->lease_round = 0;
+    }
+}
+
 bool spate_progress_valid(const struct spate_progress *progress, spate_index log_last)
 {
     uint64_t bytes = 0;

@@ -38,6 +38,12 @@ struct spate_progress {
     uint64_t rewind_round;   /* Refusals of earlier rounds have been acted upon. */
     spate_index resent_from; /* Where a refusal last made us go on from at once. */
 
+    uint64_t round_sent;          /* Of the last message to it. */
+    uint64_t round_answered;      /* The latest that it answered. */
+    uint64_t lease_round;         /* An answer to this round or a later one … */
+    spate_time_ns lease_asked_at; /* … sent at this time … */
+    spate_time_ns lease_at;       /* … shows that it heard us then or later. */
+
     spate_time_ns active_at;    /* When an answer last came. */
     spate_time_ns sent_at;      /* When anything was last sent. */
     spate_time_ns advanced_at;  /* When `received` last grew. */
@@ -85,6 +91,12 @@ spate_time_ns spate_progress_timeout_ns(const struct spate_progress *progress,
 
 /* When to send again what is unanswered. SPATE_TIME_NEVER: nothing is. */
 spate_time_ns spate_progress_resend_at(const struct spate_progress *progress, spate_time_ns max_ns);
+
+/* A message of this round was sent. */
+void spate_progress_asked(struct spate_progress *progress, uint64_t round, spate_time_ns now);
+
+/* It answered this round. */
+void spate_progress_answered(struct spate_progress *progress, uint64_t round);
 
 bool spate_progress_valid(const struct spate_progress *progress, spate_index log_last);
 

@@ -43,6 +43,8 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
     raft->commit = options->commit > base ? options->commit : base;
     raft->follower.verified = raft->commit;
     raft->is_dirty = true;
+    raft->votes_after =
+        options->lease_enabled ? options->now + options->election_timeout_ns_min : 0;
     spate_prng_seed(&raft->prng, options->seed, options->self);
     spate_tickets_init(&raft->tickets, raft->term, raft->vote, spate_log_last(raft->log));
     for (uint32_t place = 0; place < count; place++) {
@@ -96,6 +98,12 @@ static void receive(struct spate_raft *raft, const struct spate_message *message
     case SPATE_MESSAGE_APPEND_RESULT:
         spate_replicate_receive_result(raft, place, message);
         break;
+    case SPATE_MESSAGE_READ:
+        spate_read_receive(raft, place, message);
+        break;
+    case SPATE_MESSAGE_READ_RESULT:
+        spate_read_receive_result(raft, message);
+        break;
     case SPATE_MESSAGE_FORWARD:
     case SPATE_MESSAGE_FORWARD_RESULT:
         raft->messages_invalid++; /* The host's. */
@@ -132,6 +140,8 @@ static void show_state(const struct spate_raft *raft, struct spate_effects *effe
     spate_assert(raft->commit <= spate_log_last(raft->log));
     spate_assert(raft->term <= SPATE_TERM_MAX);
     spate_assert(raft->term >= spate_log_last_term(raft->log));
+    effects->read_ready = raft->reads.ready;
+    effects->read_index = raft->reads.ready_index;
     effects->commit = raft->commit;
     effects->term = raft->term;
     effects->role = raft->role;
@@ -160,6 +170,9 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
         break;
     case SPATE_EVENT_FETCHED:
         spate_fetch_receive(raft, event, effects);
+        break;
+    case SPATE_EVENT_READ:
+        spate_read_ask(raft, event->read.id);
         break;
     case SPATE_EVENT_FLUSH:
         spate_flush(raft, event->flush.store_is_ready, event->flush.store_bytes_max, effects);

@@ -8,6 +8,7 @@
  *   STORED   a ticket is durable      '-----------'   the commit index
  *   RTT      a member's round trip         |          a fetch: old entries to read from the store
  *   FETCHED  … and here they are           |          role, leader, term
+ *   READ     a read is asked               |          reads that may be answered
  *   FLUSH    the turn ends; time           v          the next deadline
  *                                     lib/log (this engine is its one writer)
  *
@@ -68,6 +69,10 @@ struct spate_raft_options {
     uint32_t window_messages;   /* Likewise. At most SPATE_WINDOW_MESSAGES_MAX. */
     bool pre_vote_enabled;      /* Leave on, except to test without. */
     bool check_quorum_enabled;  /* Leave on, except to test without. */
+    /* A leader answers reads of its own host without asking a majority, as long as it knows that
+     * nobody else can be elected (thesis section 6.4.1). Wants pre-vote, check-quorum, the same
+     * election timeouts on all members, and clocks that run at most 10 % apart each way. */
+    bool lease_enabled;
 };
 
 #define SPATE_WINDOW_MESSAGES_MAX 256u
@@ -78,6 +83,7 @@ enum spate_event_kind {
     SPATE_EVENT_STORED,
     SPATE_EVENT_RTT,
     SPATE_EVENT_FETCHED,
+    SPATE_EVENT_READ,
     SPATE_EVENT_FLUSH,
     SPATE_EVENT_COUNT
 };
@@ -110,6 +116,9 @@ struct spate_event {
             struct spate_entry_id prev; /* The entry before the span. */
             struct spate_log_span span; /* Begins at the index asked for; a copy's, of one term. */
         } fetched;
+        struct {
+            uint64_t id; /* Counts up. Asked before `now` was read from the clock. */
+        } read;
         struct {
             bool store_is_ready;      /* The store will take a batch now … */
             uint64_t store_bytes_max; /* … of at most so many bytes of entries. */
@@ -155,6 +164,8 @@ struct spate_effects {
     struct spate_entry_id proposed_first;
 
     /* Always the present state. */
+    uint64_t read_ready;    /* All reads up to this number may be answered … */
+    spate_index read_index; /* … once the state machine has applied up to here. */
     spate_index commit;
     spate_term term;
     enum spate_role role;
@@ -227,6 +238,8 @@ struct spate_raft_status {
     uint64_t messages_invalid; /* Dropped: no correct member can have sent them. */
     uint64_t votes_ignored;    /* (Pre-)votes asked for while a leader was heard. */
     uint64_t appends_busy;     /* AppendEntries dropped because the log had no room. */
+    uint64_t reads_confirmed;  /* Reads that a majority vouched for, and … */
+    uint64_t reads_leased;     /* … that a lease answered; both as the engine was asked. */
     uint64_t members_unserved; /* Turns in which a member needed what nobody here has any more. */
     uint32_t peer_count;       /* Without self. */
     struct spate_raft_peer_status peers[SPATE_MEMBERS_MAX];

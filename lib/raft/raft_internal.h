@@ -46,6 +46,33 @@ struct spate_fetching {
     spate_time_ns ask_at; /* Not (again) before this. */
 };
 
+/* Reads that wait for the proof that their leader leads. */
+#define SPATE_READS_MAX 64u
+
+struct spate_read {
+    spate_node_id member; /* Who asked; may be ourselves. */
+    uint64_t id;          /* Of the asker. */
+    uint64_t session;     /* Likewise. */
+    uint64_t round;       /* An answer to this round or a later one is the proof. */
+    spate_index index;
+};
+
+struct spate_reads {
+    /* Of the host: ready <= told <= asked. */
+    uint64_t asked;
+    uint64_t told; /* The leader knows of them; a leader: they are among `items`. */
+    uint64_t ready;
+    spate_index ready_index;
+    spate_node_id told_leader;
+    spate_term told_term;
+    spate_time_ns tell_again_at;
+
+    /* The leader's, a ring in the order of rounds. */
+    uint32_t begin;
+    uint32_t count;
+    struct spate_read items[SPATE_READS_MAX];
+};
+
 struct spate_raft {
     struct spate_raft_options options;
     struct spate_log *log;
@@ -79,6 +106,9 @@ struct spate_raft {
     spate_time_ns check_quorum_at;
     uint32_t turn_first; /* Which member is served first; moves on with each flush. */
     struct spate_fetching fetching;
+    struct spate_reads reads;
+    bool is_lease_void;        /* Somebody was asked to take over in this term. */
+    spate_time_ns votes_after; /* Earlier lives may have made promises until then. */
     struct spate_progress progress[SPATE_MEMBERS_MAX];
 
     uint64_t elections_started;
@@ -88,6 +118,8 @@ struct spate_raft {
     uint64_t votes_ignored;
     uint64_t appends_busy;
     uint64_t members_unserved;
+    uint64_t reads_confirmed;
+    uint64_t reads_leased;
 
     struct spate_inflight inflight[]; /* members * window_messages */
 };
@@ -166,6 +198,21 @@ bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects
 void spate_fetch_ask(struct spate_raft *raft, struct spate_effects *effects);
 void spate_fetch_receive(struct spate_raft *raft, const struct spate_event *event,
                          struct spate_effects *effects);
+
+/* read_index.c */
+void spate_read_ask(struct spate_raft *raft, uint64_t id);
+/* The role changed: what the leader was told or knew counts no more. */
+void spate_read_forget(struct spate_raft *raft);
+void spate_read_receive(struct spate_raft *raft, uint32_t place,
+                        const struct spate_message *message);
+void spate_read_receive_result(struct spate_raft *raft, const struct spate_message *message);
+/* Leader: takes what the host asked, answers what a majority has confirmed. */
+void spate_read_confirm(struct spate_raft *raft, struct spate_effects *effects);
+/* Leader: the round that all voters are to answer; 0: none. */
+uint64_t spate_read_round(const struct spate_raft *raft);
+/* Others: pass what the host asked on to the leader. */
+void spate_read_tell(struct spate_raft *raft, struct spate_effects *effects);
+spate_time_ns spate_read_deadline(const struct spate_raft *raft);
 
 /* commit.c */
 void spate_commit_count(struct spate_raft *raft);

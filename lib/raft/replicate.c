@@ -103,6 +103,7 @@ void spate_replicate_receive_result(struct spate_raft *raft, uint32_t place,
         return;
     }
     progress->active_at = raft->now;
+    spate_progress_answered(progress, result->round);
     if (!is_of_session(raft, progress, message)) {
         return;
     }
@@ -130,7 +131,7 @@ bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects
     message->append.commit = raft->commit;
     message->append.round = ++raft->round;
     progress->commit_sent = raft->commit;
-    progress->sent_at = raft->now;
+    spate_progress_asked(progress, raft->round, raft->now);
     progress->is_notice_due = false;
     progress->is_probe_out = !progress->is_replicating;
     if (span == NULL) {
@@ -231,6 +232,24 @@ static bool send_probe(struct spate_raft *raft, struct spate_effects *effects, u
     return send_empty(raft, effects, place);
 }
 
+/* When to send something only because a read waits for an answer: at once, and again when none
+ * came. */
+static spate_time_ns round_wanted_at(const struct spate_raft *raft,
+                                     const struct spate_progress *progress)
+{
+    const uint64_t round = spate_read_round(raft);
+
+    spate_assert(spate_raft_is_leader(raft));
+    spate_assert(progress->round_sent <= raft->round);
+    if (progress->round_answered >= round) {
+        return SPATE_TIME_NEVER;
+    }
+    return progress->round_sent < round
+               ? raft->now
+               : progress->sent_at +
+                     spate_progress_timeout_ns(progress, raft->options.heartbeat_ns);
+}
+
 static void send_to(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
                     const struct spate_log_view *view, uint32_t messages_max)
 {
@@ -257,7 +276,8 @@ static void send_to(struct spate_raft *raft, struct spate_effects *effects, uint
     if (sent > 0) {
         return;
     }
-    if (raft->now >= progress->sent_at + raft->options.heartbeat_ns) {
+    if (raft->now >= progress->sent_at + raft->options.heartbeat_ns ||
+        raft->now >= round_wanted_at(raft, progress)) {
         (void)send_empty(raft, effects, place);
     } else if (progress->is_replicating && progress->commit_sent < raft->commit) {
         if (progress->is_notice_due) {
@@ -306,7 +326,9 @@ spate_time_ns spate_replicate_deadline(const struct spate_raft *raft)
         const spate_time_ns resend_at =
             spate_progress_resend_at(progress, raft->options.heartbeat_ns);
         spate_time_ns at = progress->sent_at + raft->options.heartbeat_ns;
+        const spate_time_ns wanted_at = round_wanted_at(raft, progress);
         at = resend_at < at ? resend_at : at;
+        at = wanted_at < at ? wanted_at : at;
         at = at < progress->paused_until ? progress->paused_until : at;
         deadline = at < deadline ? at : deadline;
     }

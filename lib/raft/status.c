@@ -47,6 +47,8 @@ void spate_raft_status(const struct spate_raft *raft, spate_time_ns now,
         .votes_ignored = raft->votes_ignored,
         .appends_busy = raft->appends_busy,
         .members_unserved = raft->members_unserved,
+        .reads_confirmed = raft->reads_confirmed,
+        .reads_leased = raft->reads_leased,
     };
     if (spate_raft_is_leader(raft)) {
         /* Ourselves count as heard at the engine's last event, which may lie before `now`. */

@@ -79,7 +79,8 @@ void spate_vote_receive(struct spate_raft *raft, uint32_t place,
         raft->messages_invalid++;
         return;
     }
-    if ((message->vote.is_pre_vote || raft->options.check_quorum_enabled) && hears_leader(raft)) {
+    if (((message->vote.is_pre_vote || raft->options.check_quorum_enabled) && hears_leader(raft)) ||
+        raft->now < raft->votes_after) {
         raft->votes_ignored++;
         return;
     }

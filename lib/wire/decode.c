@@ -147,6 +147,39 @@ static bool decode_forward_result(const uint8_t *from, uint32_t bytes,
     return true;
 }
 
+static bool decode_read(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_read read;
+
+    spate_assert(bytes >= COMMON_BYTES);
+    if (bytes != READ_BYTES || from[AT_FLAGS] != 0) {
+        return false;
+    }
+    read.id = spate_get_u64(from + READ_AT_ID);
+    if (read.id < 1) {
+        return false;
+    }
+    message->read = read;
+    return true;
+}
+
+static bool decode_read_result(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_read_result result;
+
+    spate_assert(bytes >= COMMON_BYTES);
+    if (bytes != READ_RESULT_BYTES || from[AT_FLAGS] != 0) {
+        return false;
+    }
+    result.id = spate_get_u64(from + READ_RESULT_AT_ID);
+    result.index = spate_get_u64(from + READ_RESULT_AT_INDEX);
+    if (result.id < 1) {
+        return false;
+    }
+    message->read_result = result;
+    return true;
+}
+
 static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
     switch (from[AT_KIND]) {
@@ -162,6 +195,10 @@ static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_messag
         return decode_forward(from, bytes, message);
     case SPATE_MESSAGE_FORWARD_RESULT:
         return decode_forward_result(from, bytes, message);
+    case SPATE_MESSAGE_READ:
+        return decode_read(from, bytes, message);
+    case SPATE_MESSAGE_READ_RESULT:
+        return decode_read_result(from, bytes, message);
     default: /* Not an enumeration: a byte from outside. */
         return false;
     }

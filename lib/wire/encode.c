@@ -7,7 +7,7 @@
 uint32_t spate_wire_message_bytes(const struct spate_message *message)
 {
     spate_assert(message->kind >= SPATE_MESSAGE_VOTE);
-    spate_assert(message->kind <= SPATE_MESSAGE_FORWARD_RESULT);
+    spate_assert(message->kind <= SPATE_MESSAGE_READ_RESULT);
 
     switch (message->kind) {
     case SPATE_MESSAGE_VOTE:
@@ -22,6 +22,10 @@ uint32_t spate_wire_message_bytes(const struct spate_message *message)
         return FORWARD_AT_DATA + spate_round_up_8(message->forward.size);
     case SPATE_MESSAGE_FORWARD_RESULT:
         return FORWARD_RESULT_BYTES;
+    case SPATE_MESSAGE_READ:
+        return READ_BYTES;
+    case SPATE_MESSAGE_READ_RESULT:
+        return READ_RESULT_BYTES;
     }
     return 0;
 }
@@ -169,6 +173,13 @@ spate_err spate_wire_encode(const struct spate_message *message, const struct sp
         break;
     case SPATE_MESSAGE_FORWARD_RESULT:
         encode_forward_result(&message->forward_result, to);
+        break;
+    case SPATE_MESSAGE_READ:
+        spate_put_u64(to + READ_AT_ID, message->read.id);
+        break;
+    case SPATE_MESSAGE_READ_RESULT:
+        spate_put_u64(to + READ_RESULT_AT_ID, message->read_result.id);
+        spate_put_u64(to + READ_RESULT_AT_INDEX, message->read_result.index);
         break;
     }
     to[AT_KIND] = (uint8_t)message->kind;

@@ -67,6 +67,17 @@ enum {
     FORWARD_RESULT_BYTES = COMMON_BYTES + 32,
 };
 
+enum {
+    READ_AT_ID = COMMON_BYTES,
+    READ_BYTES = COMMON_BYTES + 8,
+};
+
+enum {
+    READ_RESULT_AT_ID = COMMON_BYTES,
+    READ_RESULT_AT_INDEX = COMMON_BYTES + 8,
+    READ_RESULT_BYTES = COMMON_BYTES + 16,
+};
+
 /* Of AT_FLAGS; bits that a kind does not name are zero. */
 enum {
     FLAG_PRE_VOTE = 1, /* VOTE, VOTE_RESULT */

@@ -53,6 +53,12 @@ static struct spate_message sample(enum spate_message_kind kind, const uint8_t *
     case SPATE_MESSAGE_FORWARD_RESULT:
         message.forward_result = (struct spate_message_forward_result){4, SPATE_OK, 104, 1};
         break;
+    case SPATE_MESSAGE_READ:
+        message.read.id = 7;
+        break;
+    case SPATE_MESSAGE_READ_RESULT:
+        message.read_result = (struct spate_message_read_result){7, 104};
+        break;
     }
     return message;
 }
@@ -68,9 +74,12 @@ static int wire_files(const char *root)
         entries_bytes += spate_entry_encode(entries + entries_bytes, SPATE_ENTRY_COMMAND,
                                             "abcdefghijklmnop", 5 + i * 4);
     }
-    for (uint32_t kind = 1; kind <= 6; kind++) {
-        const struct spate_message message =
-            sample((enum spate_message_kind)kind, entries, entries_bytes);
+    static const enum spate_message_kind kinds[] = {
+        SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
+        SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
+        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT};
+    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(kinds); i++) {
+        const struct spate_message message = sample(kinds[i], entries, entries_bytes);
         char name[64];
         uint32_t bytes;
 
@@ -78,7 +87,7 @@ static int wire_files(const char *root)
                               &bytes) != SPATE_OK) {
             return 1;
         }
-        (void)snprintf(name, sizeof name, "wire/message_%u", kind);
+        (void)snprintf(name, sizeof name, "wire/message_%u", (unsigned)kinds[i]);
         if (write_file(root, name, payload + used, bytes) != 0) {
             return 1;
         }

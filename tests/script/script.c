@@ -5,12 +5,13 @@
  *
  *   # a comment                        kept
  *   > nodes 3 manual-store             first command; also learners N, no-pre-vote,
- *                                      no-check-quorum, count-max N, window N, bytes-max N
+ *                                      no-check-quorum, lease, count-max N, window N, bytes-max N
  *   > campaign 1                       its election timeout passes
  *   > deliver [from to [count]]        0 stands for any node; likewise drop; duplicate and delay
  *                                      take one message
  *   > cut 1 0, heal 1 0                the links of node 1, to all
  *   > store 1 [count], auto-store 1    completes batches
+ *   > read 1                           asks for a read index
  *   > propose 1 count [size], elapse 1|all ms, flush 1, restart 1, stabilize
  *   > set-log 1 term vote 1 1 2        what is on its disk
  *   > compact 1 first, fetched 1 [fail], rtt 1 member us
@@ -62,6 +63,7 @@ static void make_cluster(struct script *script)
         options.store_is_manual |= word_is(script, w, "manual-store");
         options.pre_vote_disabled |= word_is(script, w, "no-pre-vote");
         options.check_quorum_disabled |= word_is(script, w, "no-check-quorum");
+        options.lease_enabled |= word_is(script, w, "lease");
         if (word_is(script, w, "learners")) {
             options.learners = number(script, w + 1, 0);
         } else if (word_is(script, w, "count-max")) {
@@ -137,6 +139,8 @@ static bool run_node(struct script *script)
         cluster_flush(cluster, id);
     } else if (word_is(script, 0, "propose")) {
         (void)cluster_propose(cluster, id, number(script, 2, 1), number(script, 3, 8));
+    } else if (word_is(script, 0, "read")) {
+        (void)cluster_read(cluster, id);
     } else if (word_is(script, 0, "elapse") && word_is(script, 1, "all")) {
         cluster_elapse_all(cluster, number(script, 2, 0) * 1000000ull);
     } else if (word_is(script, 0, "elapse")) {

@@ -48,6 +48,8 @@ void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
     options->propose_every_ns = log_uniform(&draw, 2 * SIM_MS, 50 * SIM_MS);
     options->large_ppm = coin(&draw) ? 20000 : 0;
     options->append_count_max = coin(&draw) ? (uint32_t)spate_prng_between(&draw, 1, 5) : 0;
+    options->lease_enabled = coin(&draw);
+    options->drift_ppm = coin(&draw) ? 100000 : 0;
     if (wanted->duration_ns == 0) {
         options->duration_ns = spate_prng_between(&draw, 5, 20) * SIM_S;
     }
@@ -172,6 +174,7 @@ void sim_do_faults(struct sim *sim)
     }
     if (is_due(sim, &sim->propose_at, options->propose_every_ns)) {
         sim_propose(sim, (uint32_t)spate_prng_below(&sim->load, options->nodes));
+        sim_read(sim, (uint32_t)spate_prng_below(&sim->load, options->nodes));
     }
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "node/node_internal.h"
 #include "sim.h"
 
 #define COMMAND_BYTES_MAX 20000u
@@ -33,6 +34,37 @@ void sim_propose(struct sim *sim, uint32_t i)
         sim->proposals[id] = (struct sim_proposal){.outcome = SIM_OPEN};
         sim->proposal_count++;
         spate_port_submit(node->port);
+    }
+}
+
+void sim_read(struct sim *sim, uint32_t i)
+{
+    struct sim_node *node = &sim->nodes[i];
+
+    if (!node->is_up || sim->read_count == SIM_READS_MAX) {
+        return;
+    }
+    if (spate_port_read(node->port, SIM_READ_COOKIE + sim->read_count) == SPATE_OK) {
+        sim->read_floors[sim->read_count] = sim->committed_last;
+        sim->read_count++;
+        spate_port_submit(node->port);
+    }
+}
+
+/* Linearizability: what was committed anywhere before a read was asked is seen by it. (That is more
+ * than what was acknowledged to a client by then.) */
+static void take_read(struct sim *sim, uint32_t i, const struct spate_result *result)
+{
+    const uint64_t number = result->cookie - SIM_READ_COOKIE;
+
+    if (result->status != SPATE_OK) {
+        return;
+    }
+    sim->reads_ok++;
+    if (result->index < sim->read_floors[number] ||
+        sim->nodes[i].node->apply.applied < result->index) {
+        sim_fail(sim, "node %u reads at %llu, but %llu was committed before", i + 1,
+                 (unsigned long long)result->index, (unsigned long long)sim->read_floors[number]);
     }
 }
 
@@ -68,7 +100,11 @@ void sim_take_outcomes(struct sim *sim, uint32_t i)
 
     while ((count = spate_port_results(sim->nodes[i].port, results, 32)) > 0) {
         for (uint32_t r = 0; r < count; r++) {
-            take_outcome(sim, &results[r]);
+            if (results[r].cookie >= SIM_READ_COOKIE) {
+                take_read(sim, i, &results[r]);
+            } else {
+                take_outcome(sim, &results[r]);
+            }
         }
     }
 }

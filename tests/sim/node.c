@@ -33,6 +33,24 @@ spate_time_ns sim_exponential(struct spate_prng *prng, spate_time_ns mean)
     return (spate_time_ns)(-log(uniform) * (double)mean) + 1;
 }
 
+static spate_time_ns read_clock(struct spate_clock *clock)
+{
+    const struct sim_clock *self = (const struct sim_clock *)clock;
+    return spate_clock_now(&self->time->clock) * self->rate_ppm / 1000000u;
+}
+
+/* When it is really `at` by this clock. */
+static spate_time_ns real_time(const struct sim_clock *clock, spate_time_ns at)
+{
+    const spate_time_ns latest = SPATE_TIME_NEVER / 2000000u;
+    return at > latest ? SPATE_TIME_NEVER : at * 1000000u / clock->rate_ppm + 1;
+}
+
+void sim_clock_init(struct sim_clock *clock, struct spate_clock_sim *time, uint64_t rate_ppm)
+{
+    *clock = (struct sim_clock){.clock = {.now = read_clock}, .time = time, .rate_ppm = rate_ppm};
+}
+
 static void must(struct sim *sim, spate_err err, const char *what)
 {
     if (err != SPATE_OK) {
@@ -72,7 +90,8 @@ void sim_start_node(struct sim *sim, uint32_t i)
         .self = i + 1,
         .session = session,
         .seed = spate_prng_next(&sim->process),
-        .clock = &sim->clock.clock,
+        .clock = &node->clock.clock,
+        .lease_enabled = sim->options.lease_enabled,
         .reclaim = spate_reclaim_immediate(),
         .fsm = &node->fsm.fsm,
         .log_budget_bytes = 8u << 20,
@@ -171,7 +190,8 @@ static spate_time_ns next_event(struct sim *sim)
         } else if (node->paused_until > sim_now(sim)) {
             next = earlier(next, node->paused_until);
         } else {
-            next = earlier(next, earlier(spate_node_deadline(node->node), node->disk_at));
+            const spate_time_ns deadline = spate_node_deadline(node->node);
+            next = earlier(next, earlier(real_time(&node->clock, deadline), node->disk_at));
         }
     }
     return next;
@@ -267,6 +287,9 @@ bool sim_run(struct sim *sim, const struct sim_options *options)
     must(sim, spate_net_sim_create(&network, &sim->network), "network");
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         must(sim, spate_store_image_create(&sim->nodes[i].image), "image");
+        sim_clock_init(&sim->nodes[i].clock, &sim->clock,
+                       spate_prng_between(&sim->process, 1000000 - sim->options.drift_ppm,
+                                          1000000 + sim->options.drift_ppm));
         for (uint32_t j = 0; j < sim->options.nodes; j++) {
             spate_net_sim_set_link(sim->network, i, j, &sim->options.weather);
         }

@@ -43,6 +43,8 @@ struct sim_options {
     spate_time_ns propose_every_ns;
     uint32_t large_ppm; /* Commands that need more than a frame. */
     uint32_t append_count_max;
+    bool lease_enabled;
+    uint32_t drift_ppm; /* Clocks run at most so much too fast or too slow. */
 };
 
 /* The state machine of a simulated node: shows each command to the checker. */
@@ -61,7 +63,15 @@ struct sim_spy {
     uint32_t node;
 };
 
+/* A node's own clock: right, or up to a tenth too fast or too slow. */
+struct sim_clock {
+    struct spate_clock clock;
+    struct spate_clock_sim *time;
+    uint64_t rate_ppm;
+};
+
 struct sim_node {
+    struct sim_clock clock;
     bool is_up;
     uint32_t life; /* Counts its starts. */
     struct spate_node *node;
@@ -86,6 +96,10 @@ struct sim_proposal {
     enum sim_outcome outcome;
     spate_index applied_at; /* 0: nowhere yet. */
 };
+
+/* Reads carry cookies from here on, so that they are told from proposals. */
+#define SIM_READ_COOKIE (1ull << 32)
+#define SIM_READS_MAX   65536u
 
 /* An entry as it is known by (index, term): log matching. */
 struct sim_entry {
@@ -116,6 +130,8 @@ struct sim {
     uint64_t applied[SIM_INDEXES_MAX]; /* Hash of the command; 0: not applied. */
     struct sim_proposal proposals[SIM_PROPOSALS_MAX];
     uint32_t proposal_count;
+    spate_index read_floors[SIM_READS_MAX]; /* What was committed when the read was asked. */
+    uint32_t read_count, reads_ok;
     struct sim_entry *entries; /* SIM_ENTRIES_MAX, a hash table. */
     uint32_t entry_count;
 
@@ -134,6 +150,7 @@ bool sim_run(struct sim *sim, const struct sim_options *options);
 __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char *format, ...);
 
 /* node.c: lives. */
+void sim_clock_init(struct sim_clock *clock, struct spate_clock_sim *time, uint64_t rate_ppm);
 void sim_start_node(struct sim *sim, uint32_t i);
 void sim_crash_node(struct sim *sim, uint32_t i);
 spate_time_ns sim_now(struct sim *sim);
@@ -148,6 +165,7 @@ spate_time_ns sim_next_fault(const struct sim *sim);
 
 /* load.c: clients. */
 void sim_propose(struct sim *sim, uint32_t node);
+void sim_read(struct sim *sim, uint32_t node);
 void sim_take_outcomes(struct sim *sim, uint32_t node);
 void sim_fsm_init(struct sim_fsm *fsm, struct sim *sim, uint32_t node);
 

@@ -50,7 +50,11 @@ static void start(struct cluster *cluster, struct node *node)
         .window_messages = options->window_messages ? options->window_messages : 16,
         .pre_vote_enabled = !options->pre_vote_disabled,
         .check_quorum_enabled = !options->check_quorum_disabled,
+        .lease_enabled = options->lease_enabled,
     };
+    node->read_asked = 0;
+    node->read_ready = 0;
+    node->read_index = 0;
     for (uint32_t i = 0; i < options->nodes; i++) {
         raft_options.membership.members[i] =
             (struct spate_member){.id = i + 1, .is_voter = i + options->learners < options->nodes};
@@ -333,6 +337,29 @@ spate_err cluster_propose(struct cluster *cluster, spate_node_id id, uint32_t co
     cluster_flush(cluster, id);
     free(data);
     return err;
+}
+
+uint64_t cluster_read(struct cluster *cluster, spate_node_id id)
+{
+    struct node *node = cluster_node_of(cluster, id);
+    spate_index floor = 0;
+    for (uint32_t i = 0; i < cluster->options.nodes; i++) {
+        const spate_index commit = cluster->nodes[i].commit;
+        floor = commit > floor ? commit : floor;
+    }
+    node->read_asked++;
+    node->read_floor[node->read_asked % READS_MAX] = floor;
+    struct spate_event event = {.kind = SPATE_EVENT_READ, .read = {.id = node->read_asked}};
+    cluster_step(cluster, node, &event);
+    cluster_flush(cluster, id);
+    return node->read_asked;
+}
+
+uint64_t cluster_read_ready(struct cluster *cluster, spate_node_id id, spate_index *ret_index)
+{
+    const struct node *node = cluster_node_of(cluster, id);
+    *ret_index = node->read_index;
+    return node->read_ready;
 }
 
 void cluster_measure(struct cluster *cluster, spate_node_id id, spate_node_id member,

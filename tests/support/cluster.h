@@ -17,6 +17,7 @@ struct cluster_options {
     uint32_t learners; /* Of these nodes, the last ones. */
     bool pre_vote_disabled;
     bool check_quorum_disabled;
+    bool lease_enabled;
     bool store_is_manual; /* Else every batch is durable as soon as it is made. */
     uint32_t append_count_max;
     uint32_t window_messages; /* 0: 16 */
@@ -50,6 +51,10 @@ void cluster_elapse(struct cluster *cluster, spate_node_id id, spate_time_ns ns)
 void cluster_elapse_all(struct cluster *cluster, spate_time_ns ns);
 void cluster_campaign(struct cluster *cluster, spate_node_id id); /* Its election timeout passes. */
 spate_err cluster_propose(struct cluster *cluster, spate_node_id id, uint32_t count, uint32_t size);
+/* Asks for a read index; returns the number of the read. */
+uint64_t cluster_read(struct cluster *cluster, spate_node_id id);
+/* The newest read of the node that may be answered, and at which index. */
+uint64_t cluster_read_ready(struct cluster *cluster, spate_node_id id, spate_index *ret_index);
 void cluster_measure(struct cluster *cluster, spate_node_id id, spate_node_id member,
                      spate_time_ns rtt_ns);
 /* Hands a message of the test's own to its receiver, without a flush. */

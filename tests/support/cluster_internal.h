@@ -9,6 +9,7 @@
 #define MESSAGES_MAX     4096u
 #define TRANSCRIPT_BYTES (1u << 20)
 #define TERMS_MAX        4096u
+#define READS_MAX        256u
 
 struct disk_entry {
     spate_term term;
@@ -44,6 +45,9 @@ struct node {
     enum spate_role role;
     spate_term term;
     spate_index commit;
+    uint64_t read_asked, read_ready;
+    spate_index read_index;
+    spate_index read_floor[READS_MAX]; /* By number: what some node had committed when asked. */
 };
 
 struct flying {

@@ -63,6 +63,17 @@ void cluster_note_state(struct cluster *cluster, struct node *node)
             }
         }
     }
+    spate_assert(effects->read_ready <= node->read_asked);
+    if (effects->read_ready != node->read_ready) {
+        spate_assert(effects->read_ready > node->read_ready);
+        /* Linearizability: whatever was committed when the read was asked is covered. */
+        spate_assert(effects->read_index >= node->read_floor[effects->read_ready % READS_MAX]);
+        node->read_ready = effects->read_ready;
+        node->read_index = effects->read_index;
+        cluster_write_down(cluster, "%u may read %llu at %llu\n", node->id,
+                           (unsigned long long)effects->read_ready,
+                           (unsigned long long)effects->read_index);
+    }
     spate_assert(effects->commit >= node->commit);
     if (effects->commit != node->commit) {
         cluster_write_down(cluster, "%u commits %llu\n", node->id,
@@ -125,6 +136,14 @@ void cluster_write_message(struct cluster *cluster, const struct spate_message *
                                (unsigned long long)m->append_result.hint_term,
                                (unsigned long long)m->append_result.last);
         }
+        break;
+    case SPATE_MESSAGE_READ:
+        cluster_write_down(cluster, "read %llu term %llu\n", (unsigned long long)m->read.id,
+                           (unsigned long long)m->term);
+        break;
+    case SPATE_MESSAGE_READ_RESULT:
+        cluster_write_down(cluster, "read %llu at %llu\n", (unsigned long long)m->read_result.id,
+                           (unsigned long long)m->read_result.index);
         break;
     case SPATE_MESSAGE_FORWARD:
     case SPATE_MESSAGE_FORWARD_RESULT:

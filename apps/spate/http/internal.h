@@ -15,13 +15,12 @@ struct json_t; /* jansson's. */
 /* Requests that may wait for their outcome at once. */
 #define HTTP_WAITING_MAX 1024u
 
-/* How long a write waits for its outcome before the client hears "unknown". */
-#define HTTP_WRITE_TIMEOUT_NS 5000000000ull
+/* How long a request waits for its outcome before the client hears "unknown". */
+#define HTTP_OUTCOME_TIMEOUT_NS 5000000000ull
 
 enum request_state {
     REQUEST_READING, /* The body is arriving. */
-    REQUEST_WAITING, /* Proposed; the connection is suspended. */
-    REQUEST_BEHIND,  /* A read whose barrier is decided, but not applied here yet. */
+    REQUEST_WAITING, /* Proposed or asked; the connection is suspended. */
     REQUEST_DECIDED, /* The outcome is there; the connection was resumed. */
 };
 
@@ -29,7 +28,8 @@ enum request_state {
 struct request {
     struct MHD_Connection *connection;
     enum request_state state;
-    enum spate_kv_op op; /* BARRIER for a read. */
+    bool is_read;
+    enum spate_kv_op op; /* Of a write. */
     uint8_t *body;       /* Grows with what arrives. */
     uint32_t body_bytes;
     uint32_t body_capacity;
@@ -57,7 +57,6 @@ struct http_server {
     _Atomic bool is_draining;
     struct spate_prng prng;
     uint32_t waiting_count;
-    uint32_t behind_count; /* Of those, REQUEST_BEHIND. */
     uint32_t slot_hint;
     struct waiting_slot waiting[HTTP_WAITING_MAX];
 };

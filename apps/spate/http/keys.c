@@ -5,14 +5,10 @@
 #include "base/assert.h"
 #include "internal.h"
 
-/* How long a read that waits for the local state machine sleeps between two looks. */
-#define BEHIND_LOOK_NS 200000u
-
 static void release_slot(struct http_server *server, struct request *request)
 {
     struct waiting_slot *slot = &server->waiting[request->slot];
     if (slot->request == request) {
-        server->behind_count -= request->state == REQUEST_BEHIND;
         slot->request = NULL;
         slot->generation++;
         server->waiting_count--;
@@ -35,9 +31,8 @@ static struct request *begin(struct MHD_Connection *connection, const char *meth
         return NULL;
     }
     request->connection = connection;
-    request->op = strcmp(method, MHD_HTTP_METHOD_PUT) == 0      ? SPATE_KV_PUT
-                  : strcmp(method, MHD_HTTP_METHOD_DELETE) == 0 ? SPATE_KV_DELETE
-                                                                : SPATE_KV_BARRIER;
+    request->is_read = strcmp(method, MHD_HTTP_METHOD_GET) == 0;
+    request->op = strcmp(method, MHD_HTTP_METHOD_PUT) == 0 ? SPATE_KV_PUT : SPATE_KV_DELETE;
     return request;
 }
 
@@ -79,52 +74,61 @@ static bool header_u64(struct MHD_Connection *connection, const char *name, uint
     return true;
 }
 
-/* Proposes the request's command. SPATE_ERR_BUSY: too many wait already. */
-static spate_err propose(struct http_server *server, struct request *request, const char *key)
+static spate_err propose(struct http_server *server, struct request *request, const char *key,
+                         uint64_t cookie)
 {
     /* A request without a session of its own gets a fresh one, so that what a follower repeats on
      * the way to the leader is applied once. */
     struct spate_kv_command command = {
-        .op = request->op, .session = spate_prng_next(&server->prng) | 1, .sequence = 1};
-    if (request->op != SPATE_KV_BARRIER) {
-        command.key = (const uint8_t *)key;
-        command.key_size = (uint32_t)strlen(key);
-        uint64_t session = 0;
-        uint64_t sequence = 0;
-        if (header_u64(request->connection, "Spate-Session", &session) && session != 0 &&
-            header_u64(request->connection, "Spate-Sequence", &sequence)) {
-            command.session = session;
-            command.sequence = sequence;
-        }
+        .op = request->op,
+        .session = spate_prng_next(&server->prng) | 1,
+        .sequence = 1,
+        .key = (const uint8_t *)key,
+        .key_size = (uint32_t)strlen(key),
+    };
+    uint64_t session = 0;
+    uint64_t sequence = 0;
+
+    if (header_u64(request->connection, "Spate-Session", &session) && session != 0 &&
+        header_u64(request->connection, "Spate-Sequence", &sequence)) {
+        command.session = session;
+        command.sequence = sequence;
     }
     if (request->op == SPATE_KV_PUT) {
         command.value = request->body;
         command.value_size = request->body_bytes;
     }
+    uint8_t *bytes = malloc(spate_kv_command_bytes(&command));
+    if (bytes == NULL) {
+        return SPATE_ERR_BUSY;
+    }
+    spate_err err = spate_kv_command_encode(&command, bytes);
+    if (err == SPATE_OK) {
+        err = spate_propose(server->options.port, cookie, bytes, spate_kv_command_bytes(&command));
+    }
+    free(bytes);
+    return err;
+}
+
+/* Proposes a write, asks for a read. SPATE_ERR_BUSY: too many wait already. */
+static spate_err begin_waiting(struct http_server *server, struct request *request, const char *key)
+{
     if (server->waiting_count == HTTP_WAITING_MAX) {
         return SPATE_ERR_BUSY;
     }
     while (server->waiting[server->slot_hint].request != NULL) {
         server->slot_hint = (server->slot_hint + 1) % HTTP_WAITING_MAX;
     }
-    uint8_t *bytes = malloc(spate_kv_command_bytes(&command));
-    if (bytes == NULL) {
-        return SPATE_ERR_BUSY;
-    }
     struct waiting_slot *slot = &server->waiting[server->slot_hint];
-    spate_err err = spate_kv_command_encode(&command, bytes);
-    if (err == SPATE_OK) {
-        err = spate_propose(server->options.port,
-                            (uint64_t)slot->generation << 32 | server->slot_hint, bytes,
-                            spate_kv_command_bytes(&command));
-    }
-    free(bytes);
+    const uint64_t cookie = (uint64_t)slot->generation << 32 | server->slot_hint;
+    const spate_err err = request->is_read ? spate_read(server->options.port, cookie)
+                                           : propose(server, request, key, cookie);
     if (err == SPATE_OK) {
         slot->request = request;
         server->waiting_count++;
         request->slot = server->slot_hint;
         request->state = REQUEST_WAITING;
-        request->deadline = spate_clock_now(server->options.clock) + HTTP_WRITE_TIMEOUT_NS;
+        request->deadline = spate_clock_now(server->options.clock) + HTTP_OUTCOME_TIMEOUT_NS;
         MHD_suspend_connection(request->connection);
     }
     return err;
@@ -205,7 +209,7 @@ static enum MHD_Result serve_request(struct http_server *server, struct request 
 {
     /* Both "?stale" and "?stale=1": the former has no value to look up. */
     const bool is_stale_read =
-        request->op == SPATE_KV_BARRIER &&
+        request->is_read &&
         MHD_lookup_connection_value_n(request->connection, MHD_GET_ARGUMENT_KIND, "stale",
                                       strlen("stale"), NULL, NULL) == MHD_YES;
 
@@ -219,11 +223,10 @@ static enum MHD_Result serve_request(struct http_server *server, struct request 
     if (atomic_load_explicit(&server->is_draining, memory_order_relaxed)) {
         return answer_failure(server, request, SPATE_ERR_NOT_READY);
     }
-    if (request->op != SPATE_KV_BARRIER && server->options.follower_redirects &&
-        is_follower(server)) {
+    if (!request->is_read && server->options.follower_redirects && is_follower(server)) {
         return answer_redirect(server, request->connection, path);
     }
-    const spate_err err = propose(server, request, key);
+    const spate_err err = begin_waiting(server, request, key);
     return err == SPATE_OK ? MHD_YES : answer_failure(server, request, err);
 }
 
@@ -265,52 +268,17 @@ enum MHD_Result keys_handle(struct http_server *server, struct MHD_Connection *c
     if (request->result.status != SPATE_OK) {
         return answer_failure(server, request, request->result.status);
     }
-    return request->op == SPATE_KV_BARRIER ? answer_read(server, connection, key)
-                                           : answer_write(server, request);
+    return request->is_read ? answer_read(server, connection, key) : answer_write(server, request);
 }
 
 static void decide(struct http_server *server, struct request *request,
                    const struct spate_result *result)
 {
-    spate_assert(request->state == REQUEST_WAITING || request->state == REQUEST_BEHIND);
+    spate_assert(request->state == REQUEST_WAITING);
     release_slot(server, request);
     request->result = *result;
     request->state = REQUEST_DECIDED;
     MHD_resume_connection(request->connection);
-}
-
-static bool is_applied_here(const struct http_server *server, spate_index index)
-{
-    struct spate_kv_status status;
-    spate_kv_status(server->options.kv, &status);
-    return status.applied >= index;
-}
-
-/* An outcome has come. A read must also wait until this core itself has applied the barrier. */
-static void take_result(struct http_server *server, struct request *request,
-                        const struct spate_result *result)
-{
-    if (request->op == SPATE_KV_BARRIER && result->status == SPATE_OK &&
-        !is_applied_here(server, result->index)) {
-        request->result = *result;
-        request->state = REQUEST_BEHIND;
-        server->behind_count++;
-        return;
-    }
-    decide(server, request, result);
-}
-
-/* Serves the reads whose barrier has been applied here by now. */
-static void look_behind(struct http_server *server)
-{
-    for (uint32_t s = 0; s < HTTP_WAITING_MAX && server->behind_count > 0; s++) {
-        struct request *request = server->waiting[s].request;
-        if (request != NULL && request->state == REQUEST_BEHIND &&
-            is_applied_here(server, request->result.index)) {
-            const struct spate_result result = request->result;
-            decide(server, request, &result);
-        }
-    }
 }
 
 void keys_take_results(struct http_server *server)
@@ -324,11 +292,10 @@ void keys_take_results(struct http_server *server)
             const struct waiting_slot *slot =
                 &server->waiting[(uint32_t)results[i].cookie % HTTP_WAITING_MAX];
             if (slot->request != NULL && slot->generation == results[i].cookie >> 32) {
-                take_result(server, slot->request, &results[i]);
+                decide(server, slot->request, &results[i]);
             }
         }
     } while (count > 0);
-    look_behind(server);
 }
 
 spate_time_ns keys_expire(struct http_server *server, spate_time_ns now)
@@ -347,6 +314,5 @@ spate_time_ns keys_expire(struct http_server *server, spate_time_ns now)
             next = request->deadline;
         }
     }
-    /* Nobody wakes this thread when the state machine moves on: look again soon. */
-    return server->behind_count > 0 ? now + BEHIND_LOOK_NS : next;
+    return next;
 }

@@ -6,7 +6,7 @@
  *
  * The thread owns one port of the core: writes are proposed through it, and a request waits for
  * its outcome suspended, so one slow write holds up nobody. Reads come from the state machine
- * directly: linearizable ones behind a barrier that went through the log, stale ones at once.
+ * directly: linearizable ones when the core says that they may (spate_read), stale ones at once.
  */
 #ifndef SPATE_APPS_HTTP_SERVER_H
 #define SPATE_APPS_HTTP_SERVER_H

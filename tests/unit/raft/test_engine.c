@@ -225,7 +225,11 @@ static uint64_t lie(uint64_t *seed)
 
 static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
 {
-    struct spate_message m = {.kind = (enum spate_message_kind)(1 + draw(seed) % 6),
+    static const enum spate_message_kind kinds[] = {
+        SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
+        SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_READ,
+        SPATE_MESSAGE_READ_RESULT};
+    struct spate_message m = {.kind = kinds[draw(seed) % SPATE_ARRAY_COUNT(kinds)],
                               .from = (spate_node_id)(draw(seed) % 5),
                               .to = (spate_node_id)(1 + draw(seed) % 3),
                               .term = draw(seed) % 3 == 0 ? draw(seed) % 5 : lie(seed),
@@ -257,6 +261,13 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
         m.append_result.match = lie(seed) % 2; /* A greater lie would be believed: Raft trusts. */
         m.append_result.last = lie(seed);
         m.append_result.hint_term = lie(seed);
+        break;
+    case SPATE_MESSAGE_READ:
+        m.read.id = lie(seed);
+        break;
+    case SPATE_MESSAGE_READ_RESULT:
+        m.read_result.id = lie(seed);
+        m.read_result.index = lie(seed);
         break;
     case SPATE_MESSAGE_FORWARD:
     case SPATE_MESSAGE_FORWARD_RESULT:

@@ -94,11 +94,31 @@ static void messages_have_exactly_these_bytes(void **state)
     assert_golden(&message, forward_result, sizeof forward_result);
 }
 
+static void reads_have_exactly_these_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t read[] = {10, 0, 0, 0, 32, 0, 0, 0, COMMON_BYTES, 9, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t read_result[] = {11, 0, 0, 0, 40, 0, 0, 0, COMMON_BYTES, /* */
+                                          9,  0, 0, 0, 0,  0, 0, 0, 12,
+                                          0,  0, 0, 0, 0,  0, 0};
+    struct spate_message message = {.kind = SPATE_MESSAGE_READ, COMMON};
+
+    message.read.id = 9;
+    assert_golden(&message, read, sizeof read);
+    message = (struct spate_message){.kind = SPATE_MESSAGE_READ_RESULT, COMMON};
+    message.read_result = (struct spate_message_read_result){9, 12};
+    assert_golden(&message, read_result, sizeof read_result);
+}
+
 /* A random message that a correct member could send; entries and commands come from `pool`. */
 static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, uint32_t pool_bytes)
 {
+    static const enum spate_message_kind kinds[] = {
+        SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
+        SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
+        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT};
     struct spate_message message = {
-        .kind = (enum spate_message_kind)spate_prng_between(prng, 1, 6),
+        .kind = kinds[spate_prng_below(prng, SPATE_ARRAY_COUNT(kinds))],
         .term = spate_prng_between(prng, 10, UINT64_MAX),
         .session = spate_prng_between(prng, 1, UINT64_MAX),
         .peer_session = spate_prng_next(prng),
@@ -139,6 +159,13 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
             spate_prng_next(prng), (uint32_t)spate_prng_below(prng, SPATE_ERR_COUNT),
             spate_prng_next(prng), spate_prng_next(prng)};
         break;
+    case SPATE_MESSAGE_READ:
+        message.read.id = spate_prng_next(prng) | 1;
+        break;
+    case SPATE_MESSAGE_READ_RESULT:
+        message.read_result =
+            (struct spate_message_read_result){spate_prng_next(prng) | 1, spate_prng_next(prng)};
+        break;
     }
     return message;
 }
@@ -175,6 +202,11 @@ static void assert_same(const struct spate_message *a, const struct spate_messag
         assert_true(x->is_accepted == y->is_accepted && x->round == y->round);
         assert_true(x->prev == y->prev && x->match == y->match);
         assert_true(x->last == y->last && x->hint_term == y->hint_term);
+    } else if (a->kind == SPATE_MESSAGE_READ) {
+        assert_true(a->read.id == b->read.id);
+    } else if (a->kind == SPATE_MESSAGE_READ_RESULT) {
+        assert_true(a->read_result.id == b->read_result.id);
+        assert_true(a->read_result.index == b->read_result.index);
     } else {
         const struct spate_message_forward_result *x = &a->forward_result;
         const struct spate_message_forward_result *y = &b->forward_result;
@@ -359,6 +391,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_have_exactly_these_bytes),
+        cmocka_unit_test(reads_have_exactly_these_bytes),
         cmocka_unit_test(messages_survive_the_round_trip),
         cmocka_unit_test(a_message_cut_short_is_malformed),
         cmocka_unit_test(decoding_is_exact),
