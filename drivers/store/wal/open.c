@@ -107,6 +107,9 @@ static spate_err wal_poll(struct spate_store *store, spate_ticket *ret_completed
     if (failure != SPATE_OK) {
         return (spate_err)failure;
     }
+    if (atomic_load_explicit(&wal->ahead.has_failed, memory_order_relaxed)) {
+        return SPATE_ERR_IO; /* Not needed yet, but a disk that fails is no disk. */
+    }
     *ret_completed = atomic_load_explicit(&wal->completed, memory_order_acquire);
     spate_wal_take_notes(wal);
     return SPATE_OK;
