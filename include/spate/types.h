@@ -40,7 +40,7 @@ struct spate_entry_id {
 enum spate_entry_kind {
     SPATE_ENTRY_COMMAND = 1,    /* Bytes for the state machine. */
     SPATE_ENTRY_NOOP = 2,       /* A new leader's first entry (Raft paper section 8). */
-    SPATE_ENTRY_MEMBERSHIP = 3, /* A change of the membership; reserved. */
+    SPATE_ENTRY_MEMBERSHIP = 3, /* Who the members are (Raft paper section 6). */
 };
 
 /* Raft's states (Raft paper figure 4) and the two that surround them. */
