@@ -40,7 +40,8 @@ enum {
     HELLO_AT_FRAME_BYTES = 20,  /* The largest frame that the sender can take. */
     HELLO_AT_PEER_SESSION = 24, /* ACK: the session of the HELLO; else 0. */
     HELLO_AT_ECHO = 32,         /* ACK: the counter of the HELLO; else 0. */
-    HELLO_BYTES = 40,
+    HELLO_AT_ADDRESS = 40,      /* The sender's: family, zero, port, zeros, 16 bytes. */
+    HELLO_BYTES = 64,
 };
 
 enum {

@@ -42,6 +42,7 @@ static void send_one(struct spate_link *link, struct peer *peer, enum frame_type
     spate_put_u32(payload + HELLO_AT_FRAME_BYTES, peer->capacity);
     spate_put_u64(payload + HELLO_AT_PEER_SESSION, echo[0]);
     spate_put_u64(payload + HELLO_AT_ECHO, echo[1]);
+    spate_link_write_own(link, payload);
     memset(payload + HELLO_BYTES, 0, payload_bytes - HELLO_BYTES);
     spate_link_frame_finish(link, peer, &frame, type, payload_bytes);
 }

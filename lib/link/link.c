@@ -3,20 +3,6 @@
 
 #include "link_internal.h"
 
-static bool is_allowed(const struct spate_link_options *options,
-                       const struct spate_address *address)
-{
-    switch (options->insecure_peers) {
-    case SPATE_INSECURE_PEERS_ANY:
-        return true;
-    case SPATE_INSECURE_PEERS_LOCAL:
-        return options->net_is_local || address->family == 0 || spate_address_is_loopback(address);
-    case SPATE_INSECURE_PEERS_REFUSED:
-        break;
-    }
-    return false;
-}
-
 static spate_err check_options(const struct spate_link_options *options)
 {
     if (options->self == 0 || options->session == 0 || options->peer_count > SPATE_PEERS_MAX ||
@@ -30,12 +16,11 @@ static spate_err check_options(const struct spate_link_options *options)
             }
         }
     }
-    /* Sealing does not exist yet, so every link needs the permission. */
-    if (options->insecure_peers == SPATE_INSECURE_PEERS_REFUSED) {
-        return SPATE_ERR_PERMISSION;
-    }
+    /* Sealing does not exist yet, so every peer needs the permission. */
     for (uint32_t i = 0; i < options->peer_count; i++) {
-        if (options->peers[i].id != 0 && !is_allowed(options, &options->peers[i].address)) {
+        if (options->peers[i].id != 0 &&
+            !spate_link_is_allowed(options->insecure_peers, options->net_is_local,
+                                   &options->peers[i].address)) {
             return SPATE_ERR_PERMISSION;
         }
     }
@@ -53,15 +38,7 @@ static spate_err create_peer(struct spate_link *link, spate_peer place,
     if (options->id == 0 || options->id == link->self) {
         return SPATE_OK;
     }
-    peer->id = options->id;
-    peer->address = options->address;
-    peer->sending.buffer = calloc(1, SPATE_LINK_LARGE_BYTES_MAX);
-    peer->receiving.buffer = calloc(1, SPATE_LINK_LARGE_BYTES_MAX);
-    if (peer->sending.buffer == NULL || peer->receiving.buffer == NULL) {
-        return SPATE_ERR_NO_MEMORY;
-    }
-    return peer->address.family == 0 ? SPATE_OK
-                                     : link->net->ops->set_peer(link->net, place, &peer->address);
+    return spate_link_peer_place(link, peer, options->id, &options->address);
 }
 
 spate_err spate_link_create(const struct spate_link_options *options, struct spate_link **ret_link)
@@ -86,6 +63,9 @@ spate_err spate_link_create(const struct spate_link_options *options, struct spa
     link->session = options->session;
     link->cluster = spate_link_cluster_fold(options->cluster_id);
     memcpy(link->cluster_id, options->cluster_id, sizeof link->cluster_id);
+    link->insecure_peers = options->insecure_peers;
+    link->net_is_local = options->net_is_local;
+    link->own_address = options->own_address;
     link->peer_count = options->peer_count;
     for (uint32_t i = 0; i < options->peer_count && err == SPATE_OK; i++) {
         err = create_peer(link, i, &options->peers[i]);
@@ -107,7 +87,7 @@ void spate_link_destroy(struct spate_link *link)
 
     spate_link_release(link);
     spate_link_send_out(link);
-    for (uint32_t i = 0; i < link->peer_count; i++) {
+    for (uint32_t i = 0; i < SPATE_PEERS_MAX; i++) {
         struct peer *peer = &link->peers[i];
         if (peer->is_open) {
             ops->release(link->net, &peer->open, 1);
@@ -117,6 +97,18 @@ void spate_link_destroy(struct spate_link *link)
     }
     ops->close(link->net);
     free(link);
+}
+
+/* Whose this frame is: the peer at the address that it came from, if it says so itself. */
+static struct peer *sender_of(struct spate_link *link, const struct spate_frame *frame,
+                              spate_time_ns now)
+{
+    struct peer *peer = frame->peer < link->peer_count ? &link->peers[frame->peer] : NULL;
+
+    if (peer != NULL && peer->id != 0 && peer->id == spate_get_u32(frame->data + AT_SOURCE)) {
+        return peer;
+    }
+    return spate_link_peer_meet(link, frame, now);
 }
 
 static bool is_tag_zero(const struct spate_frame *frame)
@@ -155,11 +147,12 @@ static struct peer *check_header(struct spate_link *link, const struct spate_fra
         reason = SPATE_LINK_DROP_GROUP;
     } else if (spate_get_u32(data + AT_DESTINATION) != link->self) {
         reason = SPATE_LINK_DROP_MISDIRECTED;
-    } else if (frame->peer >= link->peer_count || link->peers[frame->peer].id == 0 ||
-               link->peers[frame->peer].id != spate_get_u32(data + AT_SOURCE)) {
-        reason = SPATE_LINK_DROP_STRANGER;
     } else {
-        return &link->peers[frame->peer];
+        struct peer *peer = sender_of(link, frame, now);
+        if (peer != NULL) {
+            return peer;
+        }
+        reason = SPATE_LINK_DROP_STRANGER;
     }
     drop(link, reason);
     spate_link_refuse_send(link, frame, reason, now);
@@ -282,6 +275,9 @@ spate_time_ns spate_link_tick(struct spate_link *link, spate_time_ns now)
         link->next_tick = SPATE_TIME_NEVER;
         for (uint32_t i = 0; i < link->peer_count; i++) {
             struct peer *peer = &link->peers[i];
+            if (peer->is_guest) {
+                spate_link_guest_tick(link, peer, now);
+            }
             if (peer->id != 0) {
                 spate_link_hello_tick(link, peer, now);
                 spate_link_pieces_send_tick(link, peer, now);
@@ -320,36 +316,6 @@ uint64_t spate_link_dropped(const struct spate_link *link, enum spate_link_drop 
 {
     spate_assert(reason < SPATE_LINK_DROP_COUNT);
     return atomic_load_explicit(&link->dropped[reason], memory_order_relaxed);
-}
-
-bool spate_link_peer_status(const struct spate_link *link, spate_node_id id,
-                            struct spate_link_peer_status *ret_status)
-{
-    spate_assert(ret_status != NULL);
-    for (uint32_t i = 0; i < link->peer_count; i++) {
-        const struct peer *peer = &link->peers[i];
-        const struct published *from = &peer->published;
-        if (id == 0 || peer->id != id) {
-            continue;
-        }
-        *ret_status = (struct spate_link_peer_status){
-            .id = id,
-            .is_connected = atomic_load_explicit(&from->is_connected, memory_order_acquire),
-            .is_refused = atomic_load_explicit(&from->is_refused, memory_order_acquire),
-            .refusal =
-                (enum spate_link_drop)atomic_load_explicit(&from->refusal, memory_order_relaxed),
-            .session = atomic_load_explicit(&from->session, memory_order_relaxed),
-            .rtt_ns = atomic_load_explicit(&from->rtt_ns, memory_order_relaxed),
-            .heard_at = atomic_load_explicit(&from->heard_at, memory_order_relaxed),
-            .frame_bytes = atomic_load_explicit(&from->frame_bytes, memory_order_relaxed),
-            .large_sent = atomic_load_explicit(&from->large_sent, memory_order_relaxed),
-            .large_received = atomic_load_explicit(&from->large_received, memory_order_relaxed),
-            .pieces_repaired = atomic_load_explicit(&from->pieces_repaired, memory_order_relaxed),
-            .address = peer->address,
-        };
-        return true;
-    }
-    return false;
 }
 
 const struct spate_net *spate_link_net(const struct spate_link *link)

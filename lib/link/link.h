@@ -48,6 +48,8 @@ struct spate_link_options {
     uint64_t session; /* Drawn at each process start; not 0. */
     enum spate_insecure_peers insecure_peers;
     bool net_is_local; /* `net` reaches this machine alone, whatever its addresses look like. */
+    struct spate_address own_address; /* Told to the others, so that those who do not know us can
+                                       * answer. Family 0: they cannot. */
     uint32_t peer_count;
     struct spate_link_peer_options peers[SPATE_PEERS_MAX];
 };
@@ -64,6 +66,23 @@ struct spate_link;
 spate_err spate_link_create(const struct spate_link_options *options,
                             struct spate_link **ret_link) SPATE_MUST_CHECK;
 void spate_link_destroy(struct spate_link *link);
+
+/*
+ * Makes `id` a member's peer at `address`, or moves it there; the link shakes hands anew. Large
+ * messages of a place used for the first time need memory, reserved here.
+ *
+ * Requires: id is neither 0 nor our own.
+ * Errors: SPATE_ERR_PERMISSION (insecure_peers), SPATE_ERR_BUSY (all places are members'),
+ *         SPATE_ERR_UNSUPPORTED (the driver cannot reach such an address), SPATE_ERR_NO_MEMORY
+ */
+spate_err spate_link_set_peer(struct spate_link *link, spate_node_id id,
+                              const struct spate_address *address) SPATE_MUST_CHECK;
+
+/*
+ * `id` is a member no more. It is heard and answered until it has been silent for half a minute, or
+ * a member needs its place: it may still have to learn that it left.
+ */
+void spate_link_dismiss_peer(struct spate_link *link, spate_node_id id);
 
 /* A received payload: one or more encoded messages. */
 struct spate_link_payload {
@@ -149,6 +168,7 @@ uint64_t spate_link_dropped(const struct spate_link *link, enum spate_link_drop 
 struct spate_link_peer_status {
     spate_node_id id;
     bool is_connected; /* Has shaken hands, and was heard of within the last second or so. */
+    bool is_guest;     /* No member as far as is known here. */
     bool is_refused;   /* The peer is of another cluster or version: see refusal. */
     enum spate_link_drop refusal;
     uint64_t session;

@@ -26,7 +26,13 @@
 #define PIECES_WORDS ((PIECES_MAX + 63u) / 64u)
 
 /* What the status of a peer is read from by other threads. Written by the owner, relaxed. */
+#define SPATE_LINK_ADDRESS_WORDS ((sizeof(struct spate_address) + 7u) / 8u)
+
 struct published {
+    _Atomic uint32_t version; /* Of id, is_guest and address, which belong together. */
+    _Atomic uint32_t id;
+    _Atomic bool is_guest;
+    _Atomic uint64_t address[SPATE_LINK_ADDRESS_WORDS];
     _Atomic bool is_connected, is_refused;
     _Atomic uint32_t refusal, frame_bytes;
     _Atomic uint64_t session, rtt_ns, heard_at, large_sent, large_received, pieces_repaired;
@@ -68,9 +74,11 @@ struct receiving {
 struct peer {
     spate_node_id id; /* 0: this place is empty. */
     spate_peer place;
-    bool is_established; /* Its session has answered one of our HELLOs. */
-    bool is_silent;      /* Not heard of for SILENT_NS. Frames go on being sent. */
-    bool is_challenged;  /* Another session asks: it was asked whether it is alive. */
+    bool is_guest;             /* No member here: forgotten when it is silent. */
+    spate_time_ns guest_since; /* SPATE_TIME_NEVER: since the next tick. */
+    bool is_established;       /* Its session has answered one of our HELLOs. */
+    bool is_silent;            /* Not heard of for SILENT_NS. Frames go on being sent. */
+    bool is_challenged;        /* Another session asks: it was asked whether it is alive. */
     uint64_t session;
     uint64_t proven_counter; /* Of the HELLO that the session answered. */
     uint64_t counter;        /* Of the last frame sent. */
@@ -97,6 +105,9 @@ struct spate_link {
     uint64_t session;
     uint64_t cluster;
     uint8_t cluster_id[16];
+    enum spate_insecure_peers insecure_peers;
+    bool net_is_local;
+    struct spate_address own_address;
     spate_time_ns next_tick;
     uint32_t peer_count;
     uint32_t out_count;
@@ -165,6 +176,19 @@ void spate_link_refuse_take(struct spate_link *link, const struct spate_frame *f
                             spate_time_ns now);
 void spate_link_heard(struct peer *peer, spate_time_ns now);
 void spate_link_hello_tick(struct spate_link *link, struct peer *peer, spate_time_ns now);
+
+/* peers.c: who comes and goes. */
+bool spate_link_is_allowed(enum spate_insecure_peers insecure_peers, bool net_is_local,
+                           const struct spate_address *address);
+/* Gives the place to `id`. On failure it is empty. */
+spate_err spate_link_peer_place(struct spate_link *link, struct peer *peer, spate_node_id id,
+                                const struct spate_address *address);
+/* Whose a frame is that the driver's table does not explain. NULL: a stranger's. */
+struct peer *spate_link_peer_meet(struct spate_link *link, const struct spate_frame *frame,
+                                  spate_time_ns now);
+void spate_link_guest_tick(struct spate_link *link, struct peer *peer, spate_time_ns now);
+/* Our own address into a HELLO. */
+void spate_link_write_own(const struct spate_link *link, uint8_t *payload);
 
 /* pieces_send.c, pieces_take.c: messages larger than a frame. */
 void spate_link_pieces_pump(struct spate_link *link, struct peer *peer, spate_time_ns now);
