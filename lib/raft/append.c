@@ -40,8 +40,7 @@ static void owe_term(struct spate_raft *raft, uint32_t place, const struct spate
     spate_assert(place != raft->self);
 }
 
-/* Takes the sender for the leader of its term. False: it cannot be. */
-static bool acknowledge_leader(struct spate_raft *raft, const struct spate_message *message)
+bool spate_append_acknowledge(struct spate_raft *raft, const struct spate_message *message)
 {
     spate_assert(message->term >= raft->term);
     if (message->term == raft->term) {
@@ -184,7 +183,7 @@ void spate_append_receive(struct spate_raft *raft, uint32_t place,
         owe_term(raft, place, message);
         return;
     }
-    if (!is_plausible(message) || !acknowledge_leader(raft, message)) {
+    if (!is_plausible(message) || !spate_append_acknowledge(raft, message)) {
         raft->messages_invalid++;
         return;
     }

@@ -10,7 +10,7 @@ static bool hard_state_is_due(const struct spate_raft *raft)
 bool spate_batch_is_due(const struct spate_raft *raft)
 {
     spate_assert(raft->tickets.submitted.last <= spate_log_last(raft->log));
-    return hard_state_is_due(raft) || raft->tickets.has_truncate ||
+    return hard_state_is_due(raft) || raft->tickets.has_reset || raft->tickets.has_truncate ||
            raft->tickets.submitted.last != spate_log_last(raft->log);
 }
 
@@ -49,6 +49,8 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     store->has_hard_state = hard_state_is_due(raft);
     store->term = raft->term;
     store->vote = raft->vote;
+    store->has_reset = tickets->has_reset;
+    store->reset_base = tickets->reset_base;
     store->has_truncate = tickets->has_truncate;
     store->truncate_after = tickets->truncate_after;
     store->first = tickets->submitted.last + 1;
@@ -60,5 +62,6 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     /* A restart must find what it is told to be committed. */
     store->commit = raft->commit < last ? raft->commit : last;
     store->ticket = spate_tickets_issue(tickets, raft->term, raft->vote, last);
-    spate_assert(store->has_hard_state || store->has_truncate || store->count > 0);
+    spate_assert(store->has_hard_state || store->has_reset || store->has_truncate ||
+                 store->count > 0);
 }

@@ -27,6 +27,9 @@ void spate_effects_reset(struct spate_effects *effects)
     effects->message_count = 0;
     effects->store = (struct spate_effect_store){.is_needed = false};
     effects->fetch = (struct spate_effect_fetch){.is_needed = false};
+    effects->snapshot_count = 0;
+    effects->is_chunk_welcome = false;
+    effects->installed_err = SPATE_OK;
     effects->proposed_count = 0;
     effects->proposed_err = SPATE_OK;
     effects->proposed_first = (struct spate_entry_id){.term = 0, .index = 0};

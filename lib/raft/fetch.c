@@ -33,7 +33,7 @@ void spate_fetch_ask(struct spate_raft *raft, struct spate_effects *effects)
             continue;
         }
         if (raft->progress[place].next < raft->options.first_stored) {
-            raft->members_unserved++; /* Nobody here has what it needs. */
+            raft->members_unserved++; /* Only a snapshot can help it. */
             continue;
         }
         fetching->is_out = true;

@@ -56,6 +56,7 @@ void spate_flush(struct spate_raft *raft, bool store_is_ready, uint64_t store_by
             spate_read_confirm(raft, effects);
             spate_replicate_send(raft, effects);
             spate_fetch_ask(raft, effects);
+            spate_snapshot_ask(raft, effects);
         } else {
             spate_append_send(raft, effects);
             spate_read_tell(raft, effects);

@@ -12,14 +12,16 @@
 #include "base/types.h"
 
 enum spate_message_kind {
-    SPATE_MESSAGE_VOTE = 1,           /* RequestVote, or pre-vote (thesis section 9.6). */
-    SPATE_MESSAGE_VOTE_RESULT = 2,    /* Its answer. */
-    SPATE_MESSAGE_APPEND = 3,         /* AppendEntries; empty: heartbeat or commit notice. */
-    SPATE_MESSAGE_APPEND_RESULT = 4,  /* Its answer. */
-    SPATE_MESSAGE_FORWARD = 5,        /* A proposal passed on to the leader (lib/node). */
-    SPATE_MESSAGE_FORWARD_RESULT = 6, /* Its outcome. */
-    SPATE_MESSAGE_READ = 10,          /* A follower asks for a read index (thesis section 6.4). */
-    SPATE_MESSAGE_READ_RESULT = 11,   /* Its answer. */
+    SPATE_MESSAGE_VOTE = 1,            /* RequestVote, or pre-vote (thesis section 9.6). */
+    SPATE_MESSAGE_VOTE_RESULT = 2,     /* Its answer. */
+    SPATE_MESSAGE_APPEND = 3,          /* AppendEntries; empty: heartbeat or commit notice. */
+    SPATE_MESSAGE_APPEND_RESULT = 4,   /* Its answer. */
+    SPATE_MESSAGE_FORWARD = 5,         /* A proposal passed on to the leader (lib/node). */
+    SPATE_MESSAGE_FORWARD_RESULT = 6,  /* Its outcome. */
+    SPATE_MESSAGE_SNAPSHOT = 8,        /* A chunk of a snapshot's image (lib/node). */
+    SPATE_MESSAGE_SNAPSHOT_RESULT = 9, /* How much of it has come. */
+    SPATE_MESSAGE_READ = 10,           /* A follower asks for a read index (thesis section 6.4). */
+    SPATE_MESSAGE_READ_RESULT = 11,    /* Its answer. */
 };
 
 struct spate_message_vote {
@@ -75,6 +77,28 @@ struct spate_message_read_result {
     spate_index index; /* What reads up to `id` have to see. */
 };
 
+struct spate_message_snapshot {
+    struct spate_entry_id last;
+    uint64_t image_bytes; /* Of the whole image. */
+    uint64_t hash;
+    uint64_t offset; /* Of this chunk in the image. */
+    uint32_t size;
+    const uint8_t *bytes; /* Received: in the frame. */
+};
+
+enum spate_snapshot_status {
+    SPATE_SNAPSHOT_WANTED = 0,   /* Send on, from `next`. */
+    SPATE_SNAPSHOT_COMPLETE = 1, /* All of it is here, or it is not needed. */
+    SPATE_SNAPSHOT_BAD = 2,      /* All came, and it is not what it says. */
+};
+
+struct spate_message_snapshot_result {
+    enum spate_snapshot_status status;
+    struct spate_entry_id last; /* Of the snapshot that this is about. */
+    uint64_t hash;
+    uint64_t next; /* Bytes before this offset have come. */
+};
+
 struct spate_message {
     enum spate_message_kind kind;
     spate_node_id from;
@@ -89,6 +113,8 @@ struct spate_message {
         struct spate_message_append_result append_result;
         struct spate_message_forward forward;
         struct spate_message_forward_result forward_result;
+        struct spate_message_snapshot snapshot;
+        struct spate_message_snapshot_result snapshot_result;
         struct spate_message_read read;
         struct spate_message_read_result read_result;
     };

@@ -15,6 +15,7 @@ static bool options_are_valid(const struct spate_raft_options *options)
            options->election_timeout_ns_max < SPATE_TIME_NEVER / 4 && options->heartbeat_ns >= 1 &&
            options->heartbeat_ns < options->election_timeout_ns_min &&
            options->append_bytes_max >= 1 && options->window_bytes >= 1 &&
+           (!options->store_is_behind || spate_log_first(options->log) > 1) &&
            options->window_messages >= 1 && options->window_messages <= SPATE_WINDOW_MESSAGES_MAX;
 }
 
@@ -47,6 +48,11 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
         options->lease_enabled ? options->now + options->election_timeout_ns_min : 0;
     spate_prng_seed(&raft->prng, options->seed, options->self);
     spate_tickets_init(&raft->tickets, raft->term, raft->vote, spate_log_last(raft->log));
+    if (options->store_is_behind) {
+        spate_tickets_reset(&raft->tickets,
+                            (struct spate_entry_id){.term = spate_log_last_term(raft->log),
+                                                    .index = spate_log_last(raft->log)});
+    }
     for (uint32_t place = 0; place < count; place++) {
         raft->progress[place].inflight = &raft->inflight[(size_t)place * options->window_messages];
         raft->progress[place].inflight_max = options->window_messages;
@@ -104,8 +110,12 @@ static void receive(struct spate_raft *raft, const struct spate_message *message
     case SPATE_MESSAGE_READ_RESULT:
         spate_read_receive_result(raft, message);
         break;
+    case SPATE_MESSAGE_SNAPSHOT:
+        spate_snapshot_receive(raft, message);
+        break;
     case SPATE_MESSAGE_FORWARD:
     case SPATE_MESSAGE_FORWARD_RESULT:
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
         raft->messages_invalid++; /* The host's. */
         break;
     }
@@ -142,6 +152,7 @@ static void show_state(const struct spate_raft *raft, struct spate_effects *effe
     spate_assert(raft->term >= spate_log_last_term(raft->log));
     effects->read_ready = raft->reads.ready;
     effects->read_index = raft->reads.ready_index;
+    effects->is_chunk_welcome = raft->is_chunk_welcome;
     effects->commit = raft->commit;
     effects->term = raft->term;
     effects->role = raft->role;
@@ -155,6 +166,7 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
     spate_assert(event->now >= raft->now);
     spate_assert(event->kind < SPATE_EVENT_COUNT);
     raft->now = event->now;
+    raft->is_chunk_welcome = false;
     switch (event->kind) {
     case SPATE_EVENT_MESSAGE:
         receive(raft, event->message);
@@ -173,6 +185,9 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
         break;
     case SPATE_EVENT_READ:
         spate_read_ask(raft, event->read.id);
+        break;
+    case SPATE_EVENT_INSTALLED:
+        effects->installed_err = spate_snapshot_install(raft, event->installed.last);
         break;
     case SPATE_EVENT_FLUSH:
         spate_flush(raft, event->flush.store_is_ready, event->flush.store_bytes_max, effects);

@@ -57,7 +57,8 @@ struct spate_raft_options {
     spate_node_id vote;
     spate_index commit; /* A lower bound. */
     spate_index
-        first_stored; /* Entries from here on can be sent, from the log or from the store. */
+        first_stored;     /* Entries from here on can be sent, from the log or from the store. */
+    bool store_is_behind; /* The log begins behind a snapshot, and what the store holds must go. */
 
     spate_time_ns now;
     spate_time_ns election_timeout_ns_min; /* Drawn anew for each wait from [min, max]. */
@@ -83,6 +84,7 @@ enum spate_event_kind {
     SPATE_EVENT_STORED,
     SPATE_EVENT_RTT,
     SPATE_EVENT_FETCHED,
+    SPATE_EVENT_INSTALLED,
     SPATE_EVENT_READ,
     SPATE_EVENT_FLUSH,
     SPATE_EVENT_COUNT
@@ -120,6 +122,9 @@ struct spate_event {
             uint64_t id; /* Counts up. Asked before `now` was read from the clock. */
         } read;
         struct {
+            struct spate_entry_id last; /* Of a snapshot that is durable here, and restored. */
+        } installed;
+        struct {
             bool store_is_ready;      /* The store will take a batch now … */
             uint64_t store_bytes_max; /* … of at most so many bytes of entries. */
         } flush;
@@ -134,6 +139,8 @@ struct spate_effect_store {
     spate_term term;
     spate_node_id vote;
     spate_index commit; /* Goes along as a hint. */
+    bool has_reset;     /* The log begins anew behind an installed snapshot. */
+    struct spate_entry_id reset_base;
     bool has_truncate;
     spate_index truncate_after;
     spate_index first; /* Entries to append, in the log: [first, first + count). */
@@ -157,6 +164,19 @@ struct spate_effects {
 
     struct spate_effect_store store;
     struct spate_effect_fetch fetch;
+
+    /* FLUSH: members for which what comes next is stored nowhere here; they need a snapshot. */
+    uint32_t snapshot_count;
+    spate_node_id snapshot_members[SPATE_MEMBERS_MAX];
+
+    /* MESSAGE with a chunk of a snapshot: whether it comes from our leader. */
+    bool is_chunk_welcome;
+
+    /*
+     * INSTALLED: what became of it. SPATE_ERR_BUSY: the log has no room for it yet; the same event
+     * again. SPATE_ERR_CORRUPT: it contradicts what this leader has said.
+     */
+    spate_err installed_err;
 
     /* PROPOSE: how many were taken, in order, and what the first one became. The others follow. */
     uint32_t proposed_count;
@@ -198,6 +218,12 @@ void spate_effects_reset(struct spate_effects *effects);
  */
 void spate_raft_message_dropped(struct spate_raft *raft, const struct spate_message *message);
 
+/*
+ * Tells the engine that the host no longer keeps entries before `first_stored` outside of the log
+ * in memory.
+ */
+void spate_raft_compacted(struct spate_raft *raft, spate_index first_stored);
+
 /* The lowest index that the leader may still have to send to a member it considers reachable. */
 spate_index spate_raft_needed_first(const struct spate_raft *raft);
 
@@ -216,6 +242,7 @@ struct spate_raft_peer_status {
     bool is_voter;
     bool is_active;      /* Leader: heard from within an election timeout. */
     bool is_replicating; /* Leader: false while probing. */
+    bool needs_snapshot; /* Leader: it waits for a snapshot. */
     spate_index match;
     spate_index next;
     uint32_t inflight_messages;

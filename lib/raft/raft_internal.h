@@ -111,6 +111,8 @@ struct spate_raft {
     spate_time_ns votes_after; /* Earlier lives may have made promises until then. */
     struct spate_progress progress[SPATE_MEMBERS_MAX];
 
+    bool is_chunk_welcome; /* Of the last event. */
+
     uint64_t elections_started;
     uint64_t terms_led;
     uint64_t retransmits;
@@ -213,6 +215,16 @@ uint64_t spate_read_round(const struct spate_raft *raft);
 /* Others: pass what the host asked on to the leader. */
 void spate_read_tell(struct spate_raft *raft, struct spate_effects *effects);
 spate_time_ns spate_read_deadline(const struct spate_raft *raft);
+
+/* Takes the sender for the leader of its term. False: it cannot be. Requires: no stale term. */
+bool spate_append_acknowledge(struct spate_raft *raft, const struct spate_message *message);
+
+/* snapshot.c */
+bool spate_snapshot_is_needed(const struct spate_raft *raft, uint32_t place);
+/* Which members wait for one. */
+void spate_snapshot_ask(struct spate_raft *raft, struct spate_effects *effects);
+void spate_snapshot_receive(struct spate_raft *raft, const struct spate_message *message);
+spate_err spate_snapshot_install(struct spate_raft *raft, struct spate_entry_id last);
 
 /* commit.c */
 void spate_commit_count(struct spate_raft *raft);

@@ -19,6 +19,7 @@ static struct spate_raft_peer_status peer_status(const struct spate_raft *raft, 
     const spate_time_ns age = now > progress->active_at ? now - progress->active_at : 0;
     status.is_active = progress->session != 0 && age < raft->options.election_timeout_ns_max;
     status.is_replicating = progress->is_replicating;
+    status.needs_snapshot = spate_snapshot_is_needed(raft, place);
     status.match = progress->match;
     status.next = progress->next;
     status.inflight_messages = progress->inflight_count;

@@ -36,6 +36,7 @@ uint64_t spate_tickets_issue(struct spate_tickets *tickets, spate_term term, spa
 
     tickets->issued++;
     tickets->submitted = (struct spate_ticket_record){.term = term, .vote = vote, .last = last};
+    tickets->has_reset = false;
     tickets->has_truncate = false;
     *record_of(tickets, tickets->issued) = tickets->submitted;
     return tickets->issued;
@@ -81,6 +82,21 @@ void spate_tickets_truncate(struct spate_tickets *tickets, spate_index last_kept
     spate_assert_slow(spate_tickets_valid(tickets));
 }
 
+void spate_tickets_reset(struct spate_tickets *tickets, struct spate_entry_id base)
+{
+    spate_assert(tickets != NULL);
+    spate_assert(base.index >= 1);
+    tickets->has_reset = true;
+    tickets->reset_base = base;
+    tickets->has_truncate = false;
+    tickets->submitted.last = base.index;
+    tickets->durable.last = base.index;
+    for (uint64_t ticket = tickets->completed + 1; ticket <= tickets->issued; ticket++) {
+        record_of(tickets, ticket)->last = base.index;
+    }
+    spate_assert_slow(spate_tickets_valid(tickets));
+}
+
 bool spate_tickets_valid(const struct spate_tickets *tickets)
 {
     spate_assert(tickets != NULL);
@@ -99,6 +115,9 @@ bool spate_tickets_valid(const struct spate_tickets *tickets)
         last = record->last;
     }
     if (term != tickets->submitted.term || last != tickets->submitted.last) {
+        return false;
+    }
+    if (tickets->has_reset && tickets->reset_base.index > tickets->submitted.last) {
         return false;
     }
     return !tickets->has_truncate || tickets->truncate_after >= tickets->submitted.last;

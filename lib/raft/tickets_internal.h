@@ -25,6 +25,8 @@ struct spate_tickets {
     uint64_t completed; /* The last ticket known to be durable. */
     struct spate_ticket_record durable;
     struct spate_ticket_record submitted;
+    bool has_reset; /* The next batch must first forget all entries and begin behind … */
+    struct spate_entry_id reset_base;
     bool has_truncate; /* The next batch must first forget entries after `truncate_after`. */
     spate_index truncate_after;
     struct spate_ticket_record records[SPATE_TICKETS_MAX]; /* By ticket modulo the size. */
@@ -45,6 +47,13 @@ bool spate_tickets_complete(struct spate_tickets *tickets, uint64_t ticket);
 
 /* The log now ends at `last_kept`. */
 void spate_tickets_truncate(struct spate_tickets *tickets, spate_index last_kept);
+
+/*
+ * The log now begins behind `base`, the last entry of a snapshot that is durable. So all up to it
+ * is durable at once, whatever becomes of the outstanding tickets: a start after a crash finds the
+ * snapshot, and an old log that has to give way to it.
+ */
+void spate_tickets_reset(struct spate_tickets *tickets, struct spate_entry_id base);
 
 bool spate_tickets_valid(const struct spate_tickets *tickets);
 

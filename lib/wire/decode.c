@@ -180,6 +180,66 @@ static bool decode_read_result(const uint8_t *from, uint32_t bytes, struct spate
     return true;
 }
 
+static bool is_zero(const uint8_t *from, const uint8_t *end)
+{
+    while (from < end && *from == 0) {
+        from++;
+    }
+    return from == end;
+}
+
+static bool decode_snapshot(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    const spate_term term = spate_get_u64(from + AT_TERM);
+    struct spate_message_snapshot snapshot;
+
+    if (bytes < SPATE_WIRE_SNAPSHOT_BYTES || from[AT_FLAGS] != 0 ||
+        spate_get_u32(from + SNAPSHOT_AT_ZERO) != 0) {
+        return false;
+    }
+    snapshot.last.term = spate_get_u64(from + SNAPSHOT_AT_LAST_TERM);
+    snapshot.last.index = spate_get_u64(from + SNAPSHOT_AT_LAST_INDEX);
+    snapshot.image_bytes = spate_get_u64(from + SNAPSHOT_AT_IMAGE_BYTES);
+    snapshot.hash = spate_get_u64(from + SNAPSHOT_AT_HASH);
+    snapshot.offset = spate_get_u64(from + SNAPSHOT_AT_OFFSET);
+    snapshot.size = spate_get_u32(from + SNAPSHOT_AT_SIZE);
+    snapshot.bytes = from + SNAPSHOT_AT_DATA;
+    if (snapshot.size < 1 || snapshot.size > SPATE_WIRE_SNAPSHOT_CHUNK_MAX ||
+        spate_round_up_8(snapshot.size) != bytes - SPATE_WIRE_SNAPSHOT_BYTES ||
+        snapshot.last.term < 1 || snapshot.last.index < 1 || snapshot.last.term > term ||
+        snapshot.image_bytes < snapshot.size ||
+        snapshot.offset > snapshot.image_bytes - snapshot.size) {
+        return false;
+    }
+    if (!is_zero(snapshot.bytes + snapshot.size, from + bytes)) {
+        return false;
+    }
+    message->snapshot = snapshot;
+    return true;
+}
+
+static bool decode_snapshot_result(const uint8_t *from, uint32_t bytes,
+                                   struct spate_message *message)
+{
+    struct spate_message_snapshot_result result;
+
+    if (bytes != SNAPSHOT_RESULT_BYTES || from[AT_FLAGS] != 0 ||
+        spate_get_u32(from + SNAPSHOT_RESULT_AT_ZERO) != 0 ||
+        spate_get_u32(from + SNAPSHOT_RESULT_AT_STATUS) > SPATE_SNAPSHOT_BAD) {
+        return false;
+    }
+    result.last.term = spate_get_u64(from + SNAPSHOT_RESULT_AT_LAST_TERM);
+    result.last.index = spate_get_u64(from + SNAPSHOT_RESULT_AT_LAST_INDEX);
+    result.hash = spate_get_u64(from + SNAPSHOT_RESULT_AT_HASH);
+    result.next = spate_get_u64(from + SNAPSHOT_RESULT_AT_NEXT);
+    result.status = (enum spate_snapshot_status)spate_get_u32(from + SNAPSHOT_RESULT_AT_STATUS);
+    if (!is_entry_id(result.last)) {
+        return false;
+    }
+    message->snapshot_result = result;
+    return true;
+}
+
 static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_message *message)
 {
     switch (from[AT_KIND]) {
@@ -195,6 +255,10 @@ static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_messag
         return decode_forward(from, bytes, message);
     case SPATE_MESSAGE_FORWARD_RESULT:
         return decode_forward_result(from, bytes, message);
+    case SPATE_MESSAGE_SNAPSHOT:
+        return decode_snapshot(from, bytes, message);
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
+        return decode_snapshot_result(from, bytes, message);
     case SPATE_MESSAGE_READ:
         return decode_read(from, bytes, message);
     case SPATE_MESSAGE_READ_RESULT:

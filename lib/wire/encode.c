@@ -22,6 +22,10 @@ uint32_t spate_wire_message_bytes(const struct spate_message *message)
         return FORWARD_AT_DATA + spate_round_up_8(message->forward.size);
     case SPATE_MESSAGE_FORWARD_RESULT:
         return FORWARD_RESULT_BYTES;
+    case SPATE_MESSAGE_SNAPSHOT:
+        return SPATE_WIRE_SNAPSHOT_BYTES + spate_round_up_8(message->snapshot.size);
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
+        return SNAPSHOT_RESULT_BYTES;
     case SPATE_MESSAGE_READ:
         return READ_BYTES;
     case SPATE_MESSAGE_READ_RESULT:
@@ -126,6 +130,33 @@ static void encode_forward_result(const struct spate_message_forward_result *res
     spate_put_u32(to + FORWARD_RESULT_AT_ZERO, 0);
 }
 
+static void encode_snapshot(const struct spate_message_snapshot *snapshot, uint8_t *to)
+{
+    spate_assert(snapshot->size >= 1 && snapshot->size <= SPATE_WIRE_SNAPSHOT_CHUNK_MAX);
+    spate_assert(snapshot->offset + snapshot->size <= snapshot->image_bytes);
+    spate_put_u64(to + SNAPSHOT_AT_LAST_TERM, snapshot->last.term);
+    spate_put_u64(to + SNAPSHOT_AT_LAST_INDEX, snapshot->last.index);
+    spate_put_u64(to + SNAPSHOT_AT_IMAGE_BYTES, snapshot->image_bytes);
+    spate_put_u64(to + SNAPSHOT_AT_HASH, snapshot->hash);
+    spate_put_u64(to + SNAPSHOT_AT_OFFSET, snapshot->offset);
+    spate_put_u32(to + SNAPSHOT_AT_SIZE, snapshot->size);
+    spate_put_u32(to + SNAPSHOT_AT_ZERO, 0);
+    memcpy(to + SNAPSHOT_AT_DATA, snapshot->bytes, snapshot->size);
+    memset(to + SNAPSHOT_AT_DATA + snapshot->size, 0,
+           spate_round_up_8(snapshot->size) - snapshot->size);
+}
+
+static void encode_snapshot_result(const struct spate_message_snapshot_result *result, uint8_t *to)
+{
+    spate_assert(result->status <= SPATE_SNAPSHOT_BAD);
+    spate_put_u64(to + SNAPSHOT_RESULT_AT_LAST_TERM, result->last.term);
+    spate_put_u64(to + SNAPSHOT_RESULT_AT_LAST_INDEX, result->last.index);
+    spate_put_u64(to + SNAPSHOT_RESULT_AT_HASH, result->hash);
+    spate_put_u64(to + SNAPSHOT_RESULT_AT_NEXT, result->next);
+    spate_put_u32(to + SNAPSHOT_RESULT_AT_STATUS, result->status);
+    spate_put_u32(to + SNAPSHOT_RESULT_AT_ZERO, 0);
+}
+
 static uint8_t flags_of(const struct spate_message *message)
 {
     unsigned flags = 0;
@@ -173,6 +204,12 @@ spate_err spate_wire_encode(const struct spate_message *message, const struct sp
         break;
     case SPATE_MESSAGE_FORWARD_RESULT:
         encode_forward_result(&message->forward_result, to);
+        break;
+    case SPATE_MESSAGE_SNAPSHOT:
+        encode_snapshot(&message->snapshot, to);
+        break;
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
+        encode_snapshot_result(&message->snapshot_result, to);
         break;
     case SPATE_MESSAGE_READ:
         spate_put_u64(to + READ_AT_ID, message->read.id);

@@ -21,6 +21,12 @@
 /* What an AppendEntries takes up besides its encoded entries, header included. */
 #define SPATE_WIRE_APPEND_BYTES 80u
 
+/* What a chunk of a snapshot takes up besides its bytes, header included. */
+#define SPATE_WIRE_SNAPSHOT_BYTES 80u
+
+/* The largest chunk. */
+#define SPATE_WIRE_SNAPSHOT_CHUNK_MAX (64u << 10)
+
 /* The largest encoding of any message: an AppendEntries or a forward with one largest entry. */
 #define SPATE_WIRE_MESSAGE_BYTES_MAX \
     (SPATE_WIRE_APPEND_BYTES + SPATE_ENTRY_HEADER_BYTES + SPATE_ENTRY_BYTES_MAX)

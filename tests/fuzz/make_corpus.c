@@ -53,6 +53,14 @@ static struct spate_message sample(enum spate_message_kind kind, const uint8_t *
     case SPATE_MESSAGE_FORWARD_RESULT:
         message.forward_result = (struct spate_message_forward_result){4, SPATE_OK, 104, 1};
         break;
+    case SPATE_MESSAGE_SNAPSHOT:
+        message.snapshot =
+            (struct spate_message_snapshot){{8, 90}, 5000, 7, 4096, 5, (const uint8_t *)"state"};
+        break;
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
+        message.snapshot_result =
+            (struct spate_message_snapshot_result){SPATE_SNAPSHOT_WANTED, {8, 90}, 7, 4101};
+        break;
     case SPATE_MESSAGE_READ:
         message.read.id = 7;
         break;
@@ -75,9 +83,10 @@ static int wire_files(const char *root)
                                             "abcdefghijklmnop", 5 + i * 4);
     }
     static const enum spate_message_kind kinds[] = {
-        SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
-        SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
-        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT};
+        SPATE_MESSAGE_VOTE,           SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
+        SPATE_MESSAGE_APPEND_RESULT,  SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
+        SPATE_MESSAGE_READ,           SPATE_MESSAGE_READ_RESULT, SPATE_MESSAGE_SNAPSHOT,
+        SPATE_MESSAGE_SNAPSHOT_RESULT};
     for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(kinds); i++) {
         const struct spate_message message = sample(kinds[i], entries, entries_bytes);
         char name[64];

@@ -145,8 +145,14 @@ void cluster_write_message(struct cluster *cluster, const struct spate_message *
         cluster_write_down(cluster, "read %llu at %llu\n", (unsigned long long)m->read_result.id,
                            (unsigned long long)m->read_result.index);
         break;
+    case SPATE_MESSAGE_SNAPSHOT:
+        cluster_write_down(cluster, "snapshot term %llu of %llu/%llu\n",
+                           (unsigned long long)m->term, (unsigned long long)m->snapshot.last.term,
+                           (unsigned long long)m->snapshot.last.index);
+        break;
     case SPATE_MESSAGE_FORWARD:
     case SPATE_MESSAGE_FORWARD_RESULT:
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
         break;
     }
 }

@@ -228,7 +228,7 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
     static const enum spate_message_kind kinds[] = {
         SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
         SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_READ,
-        SPATE_MESSAGE_READ_RESULT};
+        SPATE_MESSAGE_READ_RESULT,   SPATE_MESSAGE_SNAPSHOT};
     struct spate_message m = {.kind = kinds[draw(seed) % SPATE_ARRAY_COUNT(kinds)],
                               .from = (spate_node_id)(draw(seed) % 5),
                               .to = (spate_node_id)(1 + draw(seed) % 3),
@@ -269,6 +269,10 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
         m.read_result.id = lie(seed);
         m.read_result.index = lie(seed);
         break;
+    case SPATE_MESSAGE_SNAPSHOT:
+        m.snapshot.last = (struct spate_entry_id){.term = lie(seed), .index = lie(seed)};
+        break;
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
     case SPATE_MESSAGE_FORWARD:
     case SPATE_MESSAGE_FORWARD_RESULT:
         break;

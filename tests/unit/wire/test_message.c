@@ -94,6 +94,63 @@ static void messages_have_exactly_these_bytes(void **state)
     assert_golden(&message, forward_result, sizeof forward_result);
 }
 
+static void snapshots_have_exactly_these_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t snapshot[] = {8,   0,   0, 0, 80, 0, 0, 0, COMMON_BYTES,
+                                       3,   0,   0, 0, 0,  0, 0, 0, /* last term */
+                                       4,   0,   0, 0, 0,  0, 0, 0, 0,
+                                       16,  0,   0, 0, 0,  0, 0, /* index, bytes */
+                                       77,  0,   0, 0, 0,  0, 0, 0, 253,
+                                       15,  0,   0, 0, 0,  0, 0, /* hash, offset */
+                                       3,   0,   0, 0, 0,  0, 0, 0, 'a',
+                                       'b', 'c', 0, 0, 0,  0, 0};
+    static const uint8_t snapshot_result[] = {9,  0, 0, 0, 64, 0, 0, 0, COMMON_BYTES,
+                                              3,  0, 0, 0, 0,  0, 0, 0, /* last term */
+                                              4,  0, 0, 0, 0,  0, 0, 0, 77,
+                                              0,  0, 0, 0, 0,  0, 0, /* index, hash */
+                                              88, 0, 0, 0, 0,  0, 0, 0, 2,
+                                              0,  0, 0, 0, 0,  0, 0}; /* next, status */
+    struct spate_message message = {.kind = SPATE_MESSAGE_SNAPSHOT, COMMON};
+
+    message.snapshot =
+        (struct spate_message_snapshot){{3, 4}, 4096, 77, 4093, 3, (const uint8_t *)"abc"};
+    assert_golden(&message, snapshot, sizeof snapshot);
+    message = (struct spate_message){.kind = SPATE_MESSAGE_SNAPSHOT_RESULT, COMMON};
+    message.snapshot_result =
+        (struct spate_message_snapshot_result){SPATE_SNAPSHOT_BAD, {3, 4}, 77, 88};
+    assert_golden(&message, snapshot_result, sizeof snapshot_result);
+}
+
+/* Each field that could lie, and padding. */
+static void chunks_that_cannot_be_are_malformed(void **state)
+{
+    (void)state;
+    const struct spate_message good = {
+        .kind = SPATE_MESSAGE_SNAPSHOT,
+        .term = 5,
+        .session = 1,
+        .snapshot = {{3, 4}, 4096, 77, 4093, 3, (const uint8_t *)"abc"}};
+    static const struct {
+        uint32_t at;
+        uint8_t value;
+    } changes[] = {{1, 1},   {32, 6}, {32, 0}, {40, 0}, {49, 0},
+                   {65, 16}, {72, 9}, {72, 0}, {76, 1}, {83, 1}};
+    uint8_t bytes[256];
+    uint32_t size;
+
+    for (uint32_t c = 0; c < SPATE_ARRAY_COUNT(changes); c++) {
+        struct spate_message message;
+        uint32_t used;
+
+        assert_int_equal(spate_wire_encode(&good, NULL, bytes, sizeof bytes, &size), SPATE_OK);
+        assert_int_equal(spate_wire_decode(bytes, size, &message, &used), SPATE_OK);
+        assert_memory_equal(message.snapshot.bytes, "abc", 3);
+        bytes[changes[c].at] = changes[c].value;
+        assert_int_equal(spate_wire_decode(bytes, size, &message, &used), SPATE_ERR_MALFORMED);
+    }
+}
+
 static void reads_have_exactly_these_bytes(void **state)
 {
     (void)state;
@@ -165,6 +222,9 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
     case SPATE_MESSAGE_READ_RESULT:
         message.read_result =
             (struct spate_message_read_result){spate_prng_next(prng) | 1, spate_prng_next(prng)};
+        break;
+    case SPATE_MESSAGE_SNAPSHOT: /* Below. */
+    case SPATE_MESSAGE_SNAPSHOT_RESULT:
         break;
     }
     return message;
@@ -391,6 +451,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_have_exactly_these_bytes),
+        cmocka_unit_test(snapshots_have_exactly_these_bytes),
+        cmocka_unit_test(chunks_that_cannot_be_are_malformed),
         cmocka_unit_test(reads_have_exactly_these_bytes),
         cmocka_unit_test(messages_survive_the_round_trip),
         cmocka_unit_test(a_message_cut_short_is_malformed),
