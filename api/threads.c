@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 
+#include "base/idler.h"
 #include "base/rcu.h"
 
 /* The apply thread looks whether it should stop at least so often. */
@@ -15,26 +15,30 @@ static bool is_stopping(struct spate *spate)
     return atomic_load_explicit(&spate->is_stopping, memory_order_acquire);
 }
 
+struct spinner {
+    spate_time_ns idle_since; /* 0 after work. */
+    struct spate_idler idler;
+};
+
 /*
  * What a thread does that found nothing to do. Adaptive polling spins while there was work within
- * spin_ns; then it is time to block: false. Spinning yields: on a machine with fewer processors
- * than cores the others must get on. *idle_since is 0 after work.
+ * spin_ns; then it is time to block: false.
  */
-static bool spin(const struct spate *spate, spate_time_ns *idle_since)
+static bool spin(const struct spate *spate, struct spinner *spinner)
 {
     const spate_time_ns now = spate_clock_now(spate->clock);
 
-    *idle_since = *idle_since == 0 ? now : *idle_since;
-    if (spate->poll != SPATE_POLL_BUSY && now - *idle_since >= spate->spin_ns) {
+    spinner->idle_since = spinner->idle_since == 0 ? now : spinner->idle_since;
+    if (spate->poll != SPATE_POLL_BUSY && now - spinner->idle_since >= spate->spin_ns) {
         return false;
     }
-    (void)sched_yield();
+    (void)spate_idler_turn(&spinner->idler, now, spate->clock);
     return true;
 }
 
 static void run_node_thread(struct spate *spate)
 {
-    spate_time_ns idle_since = 0;
+    struct spinner spinner = {0};
 
     while (!is_stopping(spate)) {
         uint32_t work;
@@ -46,10 +50,10 @@ static void run_node_thread(struct spate *spate)
         }
         spate_rcu_quiescent();
         if (work > 0) {
-            idle_since = 0;
+            spinner.idle_since = 0;
             continue;
         }
-        if (spin(spate, &idle_since)) {
+        if (spin(spate, &spinner)) {
             continue;
         }
         spate_rcu_offline();
@@ -84,7 +88,7 @@ static void block_until_committed(struct spate *spate)
 static void *apply_thread(void *argument)
 {
     struct spate *spate = argument;
-    spate_time_ns idle_since = 0;
+    struct spinner spinner = {0};
 
     spate_rcu_register();
     while (!is_stopping(spate)) {
@@ -92,10 +96,10 @@ static void *apply_thread(void *argument)
 
         spate_rcu_quiescent();
         if (applied > 0) {
-            idle_since = 0;
+            spinner.idle_since = 0;
             continue;
         }
-        if (spin(spate, &idle_since)) {
+        if (spin(spate, &spinner)) {
             continue;
         }
         block_until_committed(spate);

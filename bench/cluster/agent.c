@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/idler.h"
 #include "bench/children.h"
 #include "bench/heap.h"
 #include "bench/pairs.h"
@@ -112,7 +112,7 @@ static void begin_load(struct agent *agent, const struct load_options *options)
 {
     agent->cpu_before = process_cpu_ns();
     agent->heap_before = heap_allocations();
-    load_begin(agent->load, options);
+    load_begin(agent->load, options, spate_clock_now(agent->clock));
     agent->is_loading = true;
 }
 
@@ -194,11 +194,13 @@ static void look_around(struct agent *agent, spate_time_ns now)
 static spate_err drive(struct agent *agent)
 {
     const bool is_busy = agent->options.poll == SPATE_POLL_BUSY;
+    spate_time_ns now = spate_clock_now(agent->clock); /* One reading a turn. */
     spate_time_ns worked_at = 0;
+    struct spate_idler idler = {0};
 
     while (!agent->is_stopping) {
         uint32_t work = 0;
-        if (agent->is_loading && !load_turn(agent->load)) {
+        if (agent->is_loading && !load_turn(agent->load, now)) {
             agent->is_loading = false;
             say_result(agent);
         }
@@ -206,15 +208,16 @@ static spate_err drive(struct agent *agent)
         if (err != SPATE_OK) {
             return err;
         }
-        const spate_time_ns now = spate_clock_now(agent->clock);
+        now = spate_clock_now(agent->clock);
         if (now >= agent->next_control) {
             look_around(agent, now);
         }
         worked_at = work > 0 ? now : worked_at;
         if (work == 0 && (is_busy || now - worked_at < SPIN_NS)) {
-            (void)sched_yield();
+            now = spate_idler_turn(&idler, now, agent->clock);
         } else if (work == 0) {
             spate_wait(agent->spate);
+            now = spate_clock_now(agent->clock);
         }
     }
     return SPATE_OK;
@@ -290,7 +293,6 @@ int agent_run(int argument_count, char **arguments)
         err = spate_histogram_create(&agent.stages[s]);
     }
     if (err == SPATE_OK && agent.load != NULL) {
-        agent.load->clock = agent.clock;
         say("ready");
         err = drive(&agent);
     }

@@ -6,10 +6,10 @@
 /* How long the end waits for what is still in flight. */
 #define DRAIN_NS 1000000000u
 
-void load_begin(struct load *load, const struct load_options *options)
+void load_begin(struct load *load, const struct load_options *options, spate_time_ns now)
 {
     load->options = *options;
-    load->began = spate_clock_now(load->clock);
+    load->began = now;
     load->counted_from = load->began + options->warm_ns;
     load->counted_until = load->counted_from + options->run_ns;
     load->next_offset = 0;
@@ -31,13 +31,12 @@ void load_begin(struct load *load, const struct load_options *options)
     }
 }
 
-static void take_outcomes(struct load *load)
+static void take_outcomes(struct load *load, spate_time_ns now)
 {
     struct spate_result results[256];
     uint32_t count = 0;
 
     while ((count = spate_results(load->port, results, 256)) > 0) {
-        const spate_time_ns now = spate_clock_now(load->clock);
         for (uint32_t i = 0; i < count; i++) {
             const uint32_t slot = (uint32_t)results[i].cookie % LOAD_SLOTS;
             const spate_time_ns start = load->starts[slot];
@@ -105,10 +104,9 @@ static void begin_open(struct load *load, spate_time_ns now)
     }
 }
 
-bool load_turn(struct load *load)
+bool load_turn(struct load *load, spate_time_ns now)
 {
-    take_outcomes(load);
-    const spate_time_ns now = spate_clock_now(load->clock);
+    take_outcomes(load, now);
     if (now >= load->counted_until) {
         return load->decided < load->proposed && now < load->counted_until + DRAIN_NS;
     }

@@ -29,7 +29,6 @@ struct load_options {
 struct load {
     struct load_options options;
     struct spate_port *port;
-    struct spate_clock *clock;
     struct spate_histogram *latency; /* ns, of commands begun in the counted time. */
     struct spate_prng prng;
     spate_time_ns began;
@@ -49,10 +48,10 @@ struct load {
 };
 
 /* Memory: the caller's; `latency` is reset. */
-void load_begin(struct load *load, const struct load_options *options);
+void load_begin(struct load *load, const struct load_options *options, spate_time_ns now);
 
-/* One turn: takes outcomes, begins commands. Returns false when the time is over and all that was
- * begun is decided (or a second has passed since). */
-bool load_turn(struct load *load);
+/* One turn at `now`: takes outcomes, begins commands. Returns false when the time is over and all
+ * that was begun is decided (or a second has passed since). */
+bool load_turn(struct load *load, spate_time_ns now);
 
 #endif

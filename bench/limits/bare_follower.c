@@ -121,7 +121,8 @@ int bare_follow(void *argument)
     }
     /* The first acknowledgement says that this follower is there. */
     struct bare_header ack = {.from = self->index};
-    uint64_t idle_since = 0, said_at = bench_now_ns();
+    uint64_t said_at = bench_now_ns();
+    struct bench_idle idle = {0};
     bool has_news = true;
     while (!atomic_load_explicit(self->setup->is_over, memory_order_relaxed)) {
         if (has_news) {
@@ -129,9 +130,9 @@ int bare_follow(void *argument)
                 sync_received(&follower);
             }
             acknowledge(&follower, &ack);
-            idle_since = 0;
+            idle.since = 0;
         } else {
-            bench_socket_idle(follower.options->polling, follower.port->fd, -1, &idle_since);
+            bench_socket_idle(follower.options->polling, follower.port->fd, -1, &idle);
         }
         has_news = receive(&follower);
         if (follower.last == 0 && !has_news) {

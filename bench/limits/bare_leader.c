@@ -311,15 +311,15 @@ static bool turn(struct leader *leader, uint64_t now)
 static uint64_t run_until(struct leader *leader, uint64_t end_ns)
 {
     const int disk_fd = leader->is_durable ? leader->disk.done_fd : -1;
-    uint64_t idle_since = 0;
+    struct bench_idle idle = {0};
     uint64_t now = bench_now_ns();
 
     while (now < end_ns && !process_is_interrupted()) {
         if (turn(leader, now)) {
-            idle_since = 0;
+            idle.since = 0;
         } else {
             bench_socket_idle(leader->options->polling, leader->setup->leader_port->fd, disk_fd,
-                              &idle_since);
+                              &idle);
         }
         now = bench_now_ns();
     }
@@ -332,14 +332,13 @@ static bool wait_for_followers(struct leader *leader)
     uint32_t there = 0;
 
     while (there < leader->setup->followers) {
-        uint64_t idle_since = 0;
+        struct bench_idle idle = {0};
         if (bench_now_ns() > end || process_is_interrupted()) {
             (void)fprintf(stderr, "bare loop: a follower did not start\n");
             return false;
         }
         if (!receive_acks(leader, 0)) {
-            bench_socket_idle(BENCH_POLLING_BLOCKING, leader->setup->leader_port->fd, -1,
-                              &idle_since);
+            bench_socket_idle(BENCH_POLLING_BLOCKING, leader->setup->leader_port->fd, -1, &idle);
         }
         there = 0;
         for (uint32_t f = 0; f < leader->setup->followers; f++) {

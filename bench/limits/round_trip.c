@@ -21,6 +21,7 @@ struct end {
     struct sockaddr_in other;
     uint8_t *frame;
     _Atomic bool *is_over;
+    struct bench_idle idle;
 };
 
 /* Blocks in recv itself: one call less than poll and recv. */
@@ -38,14 +39,14 @@ static bool prepare(struct end *end)
 static bool receive(struct end *end)
 {
     const int flags = end->polling == BENCH_POLLING_BLOCKING ? 0 : MSG_DONTWAIT;
-    uint64_t idle_since = 0;
 
     while (!atomic_load_explicit(end->is_over, memory_order_relaxed)) {
         if (recv(end->fd, end->frame, 65536, flags) > 0) {
+            end->idle.since = 0;
             return true;
         }
         if (flags != 0) {
-            bench_socket_idle(end->polling, end->fd, -1, &idle_since);
+            bench_socket_idle(end->polling, end->fd, -1, &end->idle);
         }
     }
     return false;

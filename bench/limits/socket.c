@@ -98,23 +98,28 @@ struct bench_port bench_socket_port(int fd)
         .send = send_messages, .receive = receive_messages, .fd = fd, .is_segmented = true};
 }
 
-void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, uint64_t *idle_since)
+static spate_time_ns clock_now(struct spate_clock *clock)
 {
-    if (polling == BENCH_POLLING_BUSY || fd < 0) {
-        (void)sched_yield();
-        return;
-    }
-    if (polling == BENCH_POLLING_ADAPTIVE) {
+    (void)clock;
+    return bench_now_ns();
+}
+
+void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, struct bench_idle *idle)
+{
+    const bool is_busy = polling == BENCH_POLLING_BUSY || fd < 0;
+
+    if (is_busy || polling == BENCH_POLLING_ADAPTIVE) {
+        struct spate_clock clock = {.now = clock_now};
         const uint64_t now = bench_now_ns();
-        *idle_since = *idle_since == 0 ? now : *idle_since;
-        if (now - *idle_since < BENCH_SPIN_NS) {
-            (void)sched_yield();
+        idle->since = idle->since == 0 ? now : idle->since;
+        if (is_busy || now - idle->since < BENCH_SPIN_NS) {
+            (void)spate_idler_turn(&idle->idler, now, &clock);
             return;
         }
     }
     struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
     (void)poll(fds, other_fd < 0 ? 1 : 2, BENCH_BLOCK_MS);
-    *idle_since = 0;
+    idle->since = 0;
 }
 
 bool bench_receiver_create(struct bench_receiver *receiver)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/idler.h"
 #include "bench/limits/limits.h"
 
 /* How long an adaptive loop polls before it blocks, and how long a block may last. */
@@ -35,11 +36,17 @@ struct bench_port {
 /* Over a socket. */
 struct bench_port bench_socket_port(int fd);
 
+/* Zeroed at the start; `since` is 0 after work. */
+struct bench_idle {
+    uint64_t since;
+    struct spate_idler idler; /* As cores do it, or the limit would not be one. */
+};
+
 /*
- * What to do when there was nothing to do. `idle_since` is 0 after work and kept by the waiter. May
- * block until `fd` is readable, `other_fd` (-1: none) is, or BENCH_BLOCK_MS passed.
+ * What to do when there was nothing to do. May block until `fd` is readable, `other_fd` (-1: none)
+ * is, or BENCH_BLOCK_MS passed.
  */
-void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, uint64_t *idle_since);
+void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, struct bench_idle *idle);
 
 /* Datagrams of one receive call. */
 #define BENCH_RX_FRAMES 16u

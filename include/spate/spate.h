@@ -29,7 +29,7 @@ enum spate_transport {
 /* What a core's poll loop does when it finds nothing. */
 enum spate_poll_mode {
     SPATE_POLL_AUTO = 0,     /* Busy on DPDK with a cpu of its own, else adaptive. */
-    SPATE_POLL_BUSY = 1,     /* Spin, yielding when idle. Lowest latency. */
+    SPATE_POLL_BUSY = 1,     /* Spin, yielding now and then when idle. Lowest latency. */
     SPATE_POLL_ADAPTIVE = 2, /* Spin for a while, then block. Near zero CPU when idle. */
 };
 
@@ -175,7 +175,9 @@ SPATE_API uint32_t spate_results(struct spate_port *port, struct spate_result re
 
 /*
  * A descriptor that becomes readable (poll, epoll) when outcomes have arrived after
- * spate_results() last returned none; for clients that block. Not to be read or closed.
+ * spate_results() last returned none; for clients that block. Not to be read or closed. Until it is
+ * asked for the client is taken to poll, and its outcomes cost no system call. Thread: the port's
+ * client.
  */
 SPATE_API int spate_port_fd(struct spate_port *port);
 
