@@ -53,5 +53,6 @@ int spate_port_fd(struct spate_port *port)
     const struct spate_eventfd_waker *waker =
         (const struct spate_eventfd_waker *)spate_port_waker(port);
 
+    spate_port_may_block(port);
     return waker->fd;
 }

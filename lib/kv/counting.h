@@ -16,7 +16,7 @@
 struct spate_counting {
     struct spate_fsm fsm; /* Give its address to the node. */
     _Atomic uint64_t count;
-    _Atomic uint32_t digest; /* CRC-32C over all commands in order, each behind its size. */
+    _Atomic uint32_t digest; /* Of the CRC-32C of each command, in order. */
 
     /* Of an open save or restore. */
     uint8_t saved[SPATE_COUNTING_SAVED_BYTES];

@@ -51,7 +51,9 @@
 /* Samples that nobody has read yet: some fifty. */
 #define SPATE_SAMPLE_RING_BYTES 8192u
 
-_Static_assert(SPATE_PORT_OUTCOMES_MAX * 48u <= SPATE_PORT_OUTCOME_RING_BYTES * 3u / 4u,
+/* A quarter is more than what a record that is half taken, and the skip before another, take up. */
+_Static_assert(SPATE_PORT_OUTCOMES_MAX * 48u <= SPATE_PORT_OUTCOME_RING_BYTES * 3u / 4u &&
+                   SPATE_PROPOSALS_MAX * 48u <= SPATE_PORT_OUTCOME_RING_BYTES / 8u,
                "an outcome ring holds every outcome that its port can be owed");
 _Static_assert(SPATE_ANSWERS_MAX * 48u <= SPATE_ANSWER_RING_BYTES * 3u / 4u,
                "the answer ring holds every answer that can be owed");
@@ -64,18 +66,27 @@ struct spate_port_record {
     uint8_t data[];
 };
 
+/* The client's side of a ring of outcomes. A record holds one or more of them, one after another.
+ */
+struct spate_outcomes {
+    struct spate_ring *ring;
+    const struct spate_result *next; /* The rest of the record that is being taken. */
+    uint32_t left;
+};
+
 struct spate_port {
     struct spate_node *node;
     uint32_t place; /* In node->ports. */
     struct spate_waker *waker;
 
-    uint32_t unmarked;            /* The client's: commands since the last that was marked. */
-    struct spate_ring *proposals; /* client -> node */
-    struct spate_ring *reads;     /* client -> node: cookies */
-    struct spate_ring *applied;   /* apply stage -> client */
-    struct spate_ring *replied;   /* node -> client: refusals, outcomes of forwards */
-    uint64_t proposals_taken;     /* The node's. */
-    bool has_replied;             /* The node's: `replied` is to be published. */
+    uint32_t unmarked;             /* The client's: commands since the last that was marked. */
+    bool may_block;                /* The client's: it wants to be woken. */
+    struct spate_ring *proposals;  /* client -> node */
+    struct spate_ring *reads;      /* client -> node: cookies */
+    struct spate_outcomes applied; /* apply stage -> client */
+    struct spate_outcomes replied; /* node -> client: refusals, outcomes of forwards */
+    uint64_t proposals_taken;      /* The node's. */
+    bool has_replied;              /* The node's: `replied` is to be published. */
 
     /* Outcomes that the client took, and in the top bit whether the node waits for room. */
     _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t outcomes_taken;

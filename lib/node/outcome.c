@@ -14,23 +14,61 @@
 
 #include "base/assert.h"
 
+/* Room for outcomes that belong to a port. */
+static struct spate_result *reserve_outcomes(struct spate_node *node, uint32_t place,
+                                             uint32_t count)
+{
+    spate_assert(place < node->port_count);
+    spate_assert(count >= 1);
+    struct spate_result *slots =
+        spate_ring_reserve(node->ports[place]->applied.ring, count * (uint32_t)sizeof *slots);
+    spate_assert(slots != NULL);
+    node->apply.ports_touched |= 1u << place;
+    return slots;
+}
+
+static void answer(struct spate_node *node, struct spate_origin origin,
+                   const struct spate_result *result)
+{
+    struct spate_answer *slot = spate_ring_reserve(node->answers, sizeof *slot);
+
+    spate_assert(origin.epoch != 0);
+    spate_assert(slot != NULL);
+    slot->origin = origin;
+    slot->result = *result;
+    node->apply.has_answers = true;
+}
+
 static void settle(struct spate_node *node, struct spate_origin origin,
                    const struct spate_result *result)
 {
     if (origin.epoch == 0) {
-        spate_assert(origin.place < node->port_count);
-        struct spate_result *slot =
-            spate_ring_reserve(node->ports[origin.place]->applied, sizeof *slot);
-        spate_assert(slot != NULL);
-        *slot = *result;
-        node->apply.ports_touched |= 1u << origin.place;
-        return;
+        *reserve_outcomes(node, origin.place, 1) = *result;
+    } else {
+        answer(node, origin, result);
     }
-    struct spate_answer *answer = spate_ring_reserve(node->answers, sizeof *answer);
-    spate_assert(answer != NULL);
-    answer->origin = origin;
-    answer->result = *result;
-    node->apply.has_answers = true;
+}
+
+/* The next `count` proposals of the run took effect, from the entry `index` on. */
+static void succeed(struct spate_node *node, const struct spate_pending *run, spate_index index,
+                    uint32_t count, const uint64_t values[])
+{
+    const uint64_t *cookies = &run->cookies[node->apply.run_done];
+    struct spate_result *slots =
+        run->origin.epoch == 0 ? reserve_outcomes(node, run->origin.place, count) : NULL;
+
+    spate_assert(values != NULL);
+    spate_assert(node->apply.run_done + count <= run->count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct spate_result result = {
+            .cookie = cookies[i], .status = SPATE_OK, .index = index + i, .value = values[i]};
+        if (slots != NULL) {
+            slots[i] = result;
+        } else {
+            answer(node, run->origin, &result);
+        }
+    }
+    node->apply.run_done += count;
 }
 
 /* The oldest run that is not settled, or NULL. */
@@ -72,22 +110,14 @@ void spate_node_resolve(struct spate_node *node, spate_index first, spate_term t
             supersede(node, run);
             continue;
         }
-        spate_index next = run->first + node->apply.run_done;
+        const spate_index next = run->first + node->apply.run_done;
         if (run->term > term || next >= after) {
             return;
         }
         spate_assert(next >= first);
-        spate_assert(values != NULL);
-        for (; node->apply.run_done < run->count && next < after; next++) {
-            const struct spate_result result = {
-                .cookie = run->cookies[node->apply.run_done],
-                .status = SPATE_OK,
-                .index = next,
-                .value = values[next - first],
-            };
-            settle(node, run->origin, &result);
-            node->apply.run_done++;
-        }
+        const uint64_t here = after - next;
+        const uint32_t left = run->count - node->apply.run_done;
+        succeed(node, run, next, here < left ? (uint32_t)here : left, &values[next - first]);
     }
 }
 
@@ -100,7 +130,7 @@ void spate_node_publish_outcomes(struct spate_node *node)
         struct spate_port *port = node->ports[__builtin_ctz(touched)];
 
         touched &= touched - 1;
-        spate_ring_publish(port->applied);
+        spate_ring_publish(port->applied.ring);
         spate_port_wake_client(port);
     }
     if (node->apply.has_answers) {

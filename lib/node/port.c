@@ -49,32 +49,47 @@ void spate_port_submit(struct spate_port *port)
     spate_node_wake(port->node);
 }
 
-static uint32_t take_from(struct spate_ring *ring, struct spate_result results[], uint32_t count)
+/* Takes the ring's next record. False: there is none. */
+static bool take_record(struct spate_outcomes *outcomes)
+{
+    uint32_t bytes;
+    const struct spate_result *record = spate_ring_take(outcomes->ring, &bytes);
+
+    spate_assert(outcomes->left == 0);
+    if (record == NULL) {
+        return false;
+    }
+    spate_assert(bytes >= sizeof *record && bytes % sizeof *record == 0);
+    outcomes->next = record;
+    outcomes->left = bytes / (uint32_t)sizeof *record;
+    return true;
+}
+
+static uint32_t take_from(struct spate_outcomes *outcomes, struct spate_result results[],
+                          uint32_t count)
 {
     uint32_t taken = 0;
 
-    while (taken < count) {
-        uint32_t bytes;
-        const struct spate_result *result = spate_ring_take(ring, &bytes);
+    while (taken < count && (outcomes->left > 0 || take_record(outcomes))) {
+        const uint32_t room = count - taken;
+        const uint32_t some = outcomes->left < room ? outcomes->left : room;
 
-        if (result == NULL) {
-            break;
-        }
-        spate_assert(bytes >= sizeof *result);
-        results[taken] = *result;
-        taken++;
+        memcpy(&results[taken], outcomes->next, some * sizeof results[0]);
+        outcomes->next += some;
+        outcomes->left -= some;
+        taken += some;
     }
-    if (taken > 0) {
-        spate_ring_release(ring);
+    if (taken > 0 && outcomes->left == 0) {
+        spate_ring_release(outcomes->ring);
     }
     return taken;
 }
 
 static uint32_t take_results(struct spate_port *port, struct spate_result results[], uint32_t count)
 {
-    const uint32_t applied = take_from(port->applied, results, count);
+    const uint32_t applied = take_from(&port->applied, results, count);
 
-    return applied + take_from(port->replied, results + applied, count - applied);
+    return applied + take_from(&port->replied, results + applied, count - applied);
 }
 
 uint32_t spate_port_results(struct spate_port *port, struct spate_result results[], uint32_t count)
@@ -83,7 +98,7 @@ uint32_t spate_port_results(struct spate_port *port, struct spate_result results
     spate_assert(results != NULL || count == 0);
     uint32_t taken = take_results(port, results, count);
 
-    if (taken == 0 && count > 0 && port->waker != NULL) {
+    if (taken == 0 && count > 0 && port->may_block) {
         /*
          * The client may go to sleep now. Who publishes exchanges the flag afterwards: either it
          * sees ours, and wakes the client, or we see its outcomes on this second look.
@@ -137,7 +152,7 @@ void spate_port_wake_client(struct spate_port *port)
 
 void spate_port_reply(struct spate_port *port, const struct spate_result *result)
 {
-    struct spate_result *slot = spate_ring_reserve(port->replied, sizeof *slot);
+    struct spate_result *slot = spate_ring_reserve(port->replied.ring, sizeof *slot);
 
     spate_assert(slot != NULL);
     *slot = *result;
@@ -151,7 +166,7 @@ void spate_node_publish_replies(struct spate_node *node)
 
         if (port->has_replied) {
             port->has_replied = false;
-            spate_ring_publish(port->replied);
+            spate_ring_publish(port->replied.ring);
             spate_port_wake_client(port);
         }
     }
@@ -161,6 +176,21 @@ void spate_port_set_waker(struct spate_port *port, struct spate_waker *waker)
 {
     spate_assert(port != NULL);
     port->waker = waker;
+}
+
+void spate_port_may_block(struct spate_port *port)
+{
+    spate_assert(port != NULL);
+    spate_assert(port->waker != NULL);
+    if (port->may_block) {
+        return;
+    }
+    port->may_block = true;
+    /* As above; its last look may have been before it was known that it would wait. */
+    (void)atomic_exchange_explicit(&port->is_client_waiting, true, memory_order_acq_rel);
+    if (!spate_ring_is_empty(port->applied.ring) || !spate_ring_is_empty(port->replied.ring)) {
+        spate_port_wake_client(port);
+    }
 }
 
 struct spate_waker *spate_port_waker(const struct spate_port *port)
@@ -176,8 +206,8 @@ void spate_port_destroy(struct spate_port *port)
     }
     spate_ring_destroy(port->proposals);
     spate_ring_destroy(port->reads);
-    spate_ring_destroy(port->applied);
-    spate_ring_destroy(port->replied);
+    spate_ring_destroy(port->applied.ring);
+    spate_ring_destroy(port->replied.ring);
     free(port);
 }
 
@@ -199,8 +229,8 @@ spate_err spate_node_open_port(struct spate_node *node, uint32_t ring_bytes,
     const uint32_t bytes = ring_bytes > 0 ? ring_bytes : SPATE_PORT_RING_BYTES_DEFAULT;
     if (spate_ring_create(bytes, &port->proposals) ||
         spate_ring_create(SPATE_PORT_READ_RING_BYTES, &port->reads) ||
-        spate_ring_create(SPATE_PORT_OUTCOME_RING_BYTES, &port->applied) ||
-        spate_ring_create(SPATE_PORT_OUTCOME_RING_BYTES, &port->replied)) {
+        spate_ring_create(SPATE_PORT_OUTCOME_RING_BYTES, &port->applied.ring) ||
+        spate_ring_create(SPATE_PORT_OUTCOME_RING_BYTES, &port->replied.ring)) {
         spate_port_destroy(port);
         return SPATE_ERR_NO_MEMORY;
     }

@@ -50,10 +50,17 @@ void spate_port_submit(struct spate_port *port);
 uint32_t spate_port_results(struct spate_port *port, struct spate_result results[], uint32_t count);
 
 /*
- * Who is to be woken when outcomes have arrived after spate_port_results() last returned none.
- * NULL, the default: nobody. Requires: before the port is used. The waker outlives the node.
+ * Who is to be woken when outcomes have arrived after spate_port_results() last returned none, for
+ * a client that may block: see spate_port_may_block(). NULL, the default: nobody. Requires: before
+ * the port is used. The waker outlives the node.
  */
 void spate_port_set_waker(struct spate_port *port, struct spate_waker *waker);
 struct spate_waker *spate_port_waker(const struct spate_port *port);
+
+/*
+ * From now on the client may block until it is woken; before that it polls, and nobody pays for
+ * waking it. What has arrived already wakes it at once. Requires: a waker. Thread: the client's.
+ */
+void spate_port_may_block(struct spate_port *port);
 
 #endif
