@@ -59,15 +59,20 @@ bool harness_failover(struct harness *harness)
     struct bench_row *row = bench_results_add(harness->results, "commit after kill", "ms");
     struct bench_row *equal = bench_results_add(harness->results, "cores equal at the end", "bool");
 
-    bench_row_label(row, "transport", "%s", transport_name(harness->transport->kind));
-    bench_row_label(row, "election timeout", "%u ms", options.election_timeout_ms);
+    struct bench_row *const rows[] = {elected, row, equal};
+
+    for (uint32_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        bench_row_label(rows[r], "transport", "%s", transport_name(harness->transport->kind));
+        bench_row_label(rows[r], "election timeout", "%u ms", options.election_timeout_ms);
+    }
     is_done = is_done && cluster_start(&cluster, &options, message, sizeof message);
     if (!is_done) {
         (void)fprintf(stderr, "\nspate bench: %s\n", message);
     }
     for (uint32_t k = 0; k < harness->kills && is_done && !process_is_interrupted(); k++) {
         double elected_ms = 0;
-        harness_progress("fail-over: kill %u of %u", k + 1, harness->kills);
+        harness_progress("fail-over over %s: kill %u of %u",
+                         transport_name(harness->transport->kind), k + 1, harness->kills);
         const double took = fail_over(harness, &cluster, ignored, &elected_ms);
         is_done = took >= 0;
         if (is_done) {

@@ -12,6 +12,11 @@ bool harness_idle(struct harness *harness)
     struct bench_row *follower = bench_results_add(harness->results, "idle follower", "% of a CPU");
     struct bench_row *memory = bench_results_add(harness->results, "resident, idle", "MiB");
 
+    struct bench_row *const rows[] = {leader, follower, memory};
+
+    for (uint32_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        bench_row_label(rows[r], "transport", "%s", transport_name(harness->transport->kind));
+    }
     bench_row_label(memory, "log budget", "%llu MiB",
                     (unsigned long long)options.log_budget_bytes >> 20);
     bool is_done = cluster_start(&cluster, &options, message, sizeof message);
@@ -22,7 +27,8 @@ bool harness_idle(struct harness *harness)
         double share = 0;
         struct cluster_agent_status status;
         const uint32_t other = (cluster.leader + 1) % harness->nodes;
-        harness_progress("idle, run %u of %u", run + 1, harness->runs);
+        harness_progress("idle over %s, run %u of %u", transport_name(harness->transport->kind),
+                         run + 1, harness->runs);
         is_done = cluster_idle(&cluster, cluster.leader, harness->seconds, &share);
         bench_row_run(leader, share * 100);
         is_done = is_done && cluster_idle(&cluster, other, harness->seconds, &share) &&

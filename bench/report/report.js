@@ -131,9 +131,9 @@ function targets() {
     figure('P13', 'fail-over p50, election timeout 10 ms, memif', failover, 1, 30, null, 'ms'),
     {id: 'P13', what: 'fail-over p99', most: 100, unit: 'ms',
       value: sorted[Math.ceil(sorted.length * 0.99) - 1]},
-    figure('P14', 'idle leader, adaptive', find('idle leader'), 1, 1, null, '%'),
+    figure('P14', 'idle leader, sockets, adaptive', find('idle leader', {transport: 'socket'}), 1, 1, null, '%'),
     ratio('P14', 'wake-up p50, against two bare threads', 'wake-up p50', {}, 1.3),
-    figure('P15', 'resident memory when idle, log included', find('resident, idle'), 1, 32, null, 'MiB'),
+    figure('P15', 'resident memory when idle, log included', find('resident, idle', {transport: 'socket'}), 1, 32, null, 'MiB'),
     {id: 'P16', what: 'heap allocations after start', most: 0, unit: '', detail: `${heap.length} cells`,
       value: heap.length ? Math.max(...heap.flatMap((row) => row.runs)) : undefined},
     figure('P17', 'append at the end of 100 M entries, against the start',
@@ -404,7 +404,7 @@ function cards() {
       card(`Peak rate; ${where}, ${most && describe(most, ['polling', 'in_flight'])}`, most)];
   });
   list.push(card('First commit after kill -9 of the leader', find('commit after kill')),
-    card('An idle leader', find('idle leader')), card('Wake-up of a sleeping core', find('wake-up p50')));
+    card('An idle leader', find('idle leader', {transport: 'socket'})), card('Wake-up of a sleeping core', find('wake-up p50')));
   return list.filter(Boolean);
 }
 
