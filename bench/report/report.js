@@ -470,8 +470,9 @@ function page() {
       `${what} (${why})`).join('; ')}.` : '', [rowTable()], ''),
     ...section('Where it was measured', '', [environmentTable()], ''),
     make('h2', {}, 'How to repeat it'),
-    make('pre', {}, `git checkout ${env.revision.replace('-dirty', '')}\n./run build\n./run bench ` +
-      `${env.command.slice(1).map(quoted).join(' ')}`),
+    make('pre', {}, `git checkout ${env.revision.replace('-dirty', '')}\n./run build\n` +
+      (env.commands ?? [env.command])
+        .map((words) => `./run bench ${words.slice(1).map(quoted).join(' ')}`).join('\n')),
     env.revision.endsWith('-dirty') ? make('p', {class: 'near'}, 'Measured with changes that are not in ' +
       'that revision.') : '',
     make('p', {class: 'soft'}, 'Beside this file: env.json, results.json and results.csv with every ' +
