@@ -101,6 +101,13 @@ spate_err spate_log_stage_encoded(struct spate_log *log, spate_term term, const 
 void spate_log_publish(struct spate_log *log);
 
 /*
+ * The kinds of the entries that the last spate_log_publish() made visible, as a set: so that
+ * whoever looks for a rare kind need not walk all entries. Thread: writer.
+ */
+#define SPATE_LOG_KIND(kind) (1u << ((kind) % 32u))
+uint32_t spate_log_published_kinds(const struct spate_log *log);
+
+/*
  * Removes all entries after `last_kept`. Readers of older views are not disturbed.
  *
  * Thread:   writer.

@@ -67,6 +67,8 @@ struct spate_log {
     spate_index staged;             /* The last staged index. */
     spate_term staged_term;
     spate_term published_term;
+    uint32_t staged_kinds;    /* Of what is staged … */
+    uint32_t published_kinds; /* … and of what was published last. */
     struct spate_reclaim *reclaim;
     uint32_t segment_bytes;
     uint32_t segment_count; /* All there are. */

@@ -74,37 +74,46 @@ spate_err spate_log_stage(struct spate_log *log, spate_term term, uint8_t kind, 
     tail->offsets[tail->count] = tail->used;
     log->staged++;
     log->staged_term = term;
+    log->staged_kinds |= SPATE_LOG_KIND(kind);
     return SPATE_OK;
 }
 
+/* Of entries that were looked at: their size, UINT32_MAX when they are malformed, and their kinds.
+ */
+struct measured {
+    uint32_t bytes;
+    uint32_t kinds;
+};
+
 /*
  * Checks the headers of up to `count` entries and writes where each ends, counted from `base`, to
- * `ends`; stops before an entry that would end beyond `bytes_max`. Returns how many fit, and their
- * size; 0 entries with *ret_bytes == UINT32_MAX are malformed bytes.
+ * `ends`; stops before an entry that would end beyond `bytes_max`. Returns how many fit.
  */
 static uint32_t measure(const uint8_t *bytes, uint32_t size, uint32_t count, uint32_t bytes_max,
-                        uint32_t base, uint32_t *ends, uint32_t *ret_bytes)
+                        uint32_t base, uint32_t *ends, struct measured *ret)
 {
     uint32_t at = 0;
+    uint32_t kinds = 0;
 
     spate_assert(bytes_max != UINT32_MAX); /* The mark of malformed bytes. */
     for (uint32_t i = 0; i < count; i++) {
         struct spate_entry entry;
         const uint32_t stride = spate_entry_decode(bytes + at, size - at, &entry);
         if (stride == 0) {
-            *ret_bytes = UINT32_MAX;
+            *ret = (struct measured){.bytes = UINT32_MAX};
             return 0;
         }
         if (stride > bytes_max - at) {
-            *ret_bytes = at;
+            *ret = (struct measured){.bytes = at, .kinds = kinds};
             return i;
         }
         at += stride;
+        kinds |= SPATE_LOG_KIND(entry.kind);
         if (ends != NULL) {
             ends[i] = base + at;
         }
     }
-    *ret_bytes = at;
+    *ret = (struct measured){.bytes = at, .kinds = kinds};
     return count;
 }
 
@@ -137,14 +146,14 @@ static bool plan(const struct spate_log *log, const uint8_t *bytes, uint32_t siz
 
     spate_assert(room <= log->segment_bytes);
     for (;;) {
-        uint32_t piece_bytes = 0;
-        const uint32_t piece = measure(bytes, size, count, room, 0, NULL, &piece_bytes);
-        if (piece_bytes == UINT32_MAX) {
+        struct measured measured;
+        const uint32_t piece = measure(bytes, size, count, room, 0, NULL, &measured);
+        if (measured.bytes == UINT32_MAX) {
             return false;
         }
         spate_assert(piece >= 1 || segments == 0); /* An empty segment has room for any entry. */
-        bytes += piece_bytes;
-        size -= piece_bytes;
+        bytes += measured.bytes;
+        size -= measured.bytes;
         count -= piece;
         if (count == 0) {
             *ret_segments = segments;
@@ -175,17 +184,18 @@ static spate_err stage_in_pieces(struct spate_log *log, spate_term term, const u
         return SPATE_ERR_BUSY;
     }
     while (count > 0) {
-        uint32_t piece_bytes = 0;
+        struct measured measured;
         uint32_t piece = 0;
         if (log->tail != NULL && has_run_for(log->tail, term)) {
             struct spate_log_segment *tail = log->tail;
             piece = measure(bytes, size, count, log->segment_bytes - tail->used, tail->used,
-                            tail->offsets + tail->count + 1, &piece_bytes);
+                            tail->offsets + tail->count + 1, &measured);
         }
         if (piece > 0) {
-            copy_into_tail(log, term, bytes, piece_bytes, piece);
-            bytes += piece_bytes;
-            size -= piece_bytes;
+            copy_into_tail(log, term, bytes, measured.bytes, piece);
+            log->staged_kinds |= measured.kinds;
+            bytes += measured.bytes;
+            size -= measured.bytes;
             count -= piece;
         }
         if (count > 0) {
@@ -209,14 +219,15 @@ spate_err spate_log_stage_encoded(struct spate_log *log, spate_term term, const 
     /* Offsets behind the tail's count are nobody's yet, so a block that turns out to be malformed
      * leaves nothing behind. There are enough of them: an entry has at least eight bytes. */
     struct spate_log_segment *tail = log->tail;
-    uint32_t total = 0;
+    struct measured measured;
     if (count > size / SPATE_ENTRY_HEADER_BYTES ||
-        measure(bytes, size, count, size, tail->used, tail->offsets + tail->count + 1, &total) !=
+        measure(bytes, size, count, size, tail->used, tail->offsets + tail->count + 1, &measured) !=
             count ||
-        total != size) {
+        measured.bytes != size) {
         return SPATE_ERR_MALFORMED;
     }
     copy_into_tail(log, term, bytes, size, count);
+    log->staged_kinds |= measured.kinds;
     return SPATE_OK;
 }
 
@@ -226,5 +237,14 @@ void spate_log_publish(struct spate_log *log)
     spate_assert(log->staged >= spate_log_last(log));
     spate_assert(log->staged_term >= log->published_term);
     log->published_term = log->staged_term;
+    log->published_kinds = log->staged_kinds;
+    log->staged_kinds = 0;
     atomic_store_explicit(&log->state->last, log->staged, memory_order_release);
+}
+
+uint32_t spate_log_published_kinds(const struct spate_log *log)
+{
+    spate_assert(log != NULL);
+    spate_assert(log->published_kinds != 0 || log->staged_kinds == 0 || spate_log_is_staged(log));
+    return log->published_kinds;
 }

@@ -27,17 +27,19 @@ static bool is_plausible(const struct spate_message *message)
            append->bytes / SPATE_ENTRY_HEADER_BYTES >= append->count;
 }
 
-static void owe_term(struct spate_raft *raft, uint32_t place, const struct spate_message *message)
+static void owe_term(struct spate_raft *raft, const struct spate_message *message)
 {
-    struct spate_answers *answers = &raft->answers[place];
+    struct spate_answers *answers = spate_vote_owe(raft, message->from);
 
     spate_assert(message->term < raft->term);
+    if (answers == NULL) {
+        return;
+    }
     answers->has_stale_append = true;
     answers->stale_session = message->session;
     answers->stale_round = message->append.round;
     answers->stale_prev = message->append.prev.index;
-    raft->owed |= 1u << place;
-    spate_assert(place != raft->self);
+    spate_assert(answers->to == message->from);
 }
 
 bool spate_append_acknowledge(struct spate_raft *raft, const struct spate_message *message)
@@ -59,6 +61,11 @@ bool spate_append_acknowledge(struct spate_raft *raft, const struct spate_messag
         spate_election_arm(raft);
     }
     raft->follower.heard_at = raft->now;
+    if (raft->vote == 0 && raft->role == SPATE_ROLE_LEARNER) {
+        /* Should it be promoted within this term, it must not elect a second leader after a
+         * restart that forgets the first. */
+        raft->vote = message->from;
+    }
     spate_assert(raft->leader == message->from);
     return true;
 }
@@ -110,7 +117,8 @@ static bool remove_conflict(struct spate_raft *raft, const struct spate_message_
     spate_assert(same >= raft->commit);
     /* What this leader has vouched for it cannot take back; and nothing is thrown away for bytes
      * that turn out not to be entries. */
-    if (same < raft->follower.verified || offset_of(append, append->count) != append->bytes) {
+    if (same < raft->follower.verified || !spate_configs_can_cut(&raft->configs, same) ||
+        offset_of(append, append->count) != append->bytes) {
         raft->messages_invalid++;
         return false;
     }
@@ -119,6 +127,7 @@ static bool remove_conflict(struct spate_raft *raft, const struct spate_message_
         return false;
     }
     spate_tickets_truncate(&raft->tickets, same);
+    spate_members_cut(raft, same);
     spate_assert(spate_log_last(raft->log) == same);
     return true;
 }
@@ -151,6 +160,9 @@ static spate_index take_entries(struct spate_raft *raft, const struct spate_mess
         return same;
     }
     spate_log_publish(raft->log);
+    if ((spate_log_published_kinds(raft->log) & SPATE_LOG_KIND(SPATE_ENTRY_MEMBERSHIP)) != 0) {
+        spate_members_follow_log(raft, same + 1);
+    }
     spate_assert(spate_log_last(raft->log) == end);
     return end;
 }
@@ -172,15 +184,14 @@ static enum prev_check check_prev(const struct spate_raft *raft, struct spate_en
     return term == prev.term ? PREV_SAME : PREV_DIFFERS;
 }
 
-void spate_append_receive(struct spate_raft *raft, uint32_t place,
-                          const struct spate_message *message)
+void spate_append_receive(struct spate_raft *raft, const struct spate_message *message)
 {
     const struct spate_message_append *append = &message->append;
     struct spate_follower *follower = &raft->follower;
 
     spate_assert(message->kind == SPATE_MESSAGE_APPEND);
     if (message->term < raft->term) {
-        owe_term(raft, place, message);
+        owe_term(raft, message);
         return;
     }
     if (!is_plausible(message) || !spate_append_acknowledge(raft, message)) {
@@ -232,13 +243,13 @@ void spate_append_stored(struct spate_raft *raft)
     }
 }
 
-static bool send_accept(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
+static bool send_accept(struct spate_raft *raft, struct spate_effects *effects)
 {
     spate_assert(spate_raft_term_is_durable(raft));
     spate_assert(raft->leader != 0);
     struct spate_follower *follower = &raft->follower;
     struct spate_message *message =
-        spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, place);
+        spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, raft->leader);
     if (message == NULL) {
         return false;
     }
@@ -252,13 +263,13 @@ static bool send_accept(struct spate_raft *raft, struct spate_effects *effects, 
     return true;
 }
 
-static bool send_reject(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
+static bool send_reject(struct spate_raft *raft, struct spate_effects *effects)
 {
     spate_assert(spate_raft_term_is_durable(raft));
     spate_assert(raft->follower.has_reject);
     const struct spate_follower *follower = &raft->follower;
     struct spate_message *message =
-        spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, place);
+        spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, raft->leader);
     if (message == NULL) {
         return false;
     }
@@ -293,9 +304,7 @@ void spate_append_send(struct spate_raft *raft, struct spate_effects *effects)
     if (!spate_raft_term_is_durable(raft)) {
         return;
     }
-    const uint32_t place = spate_membership_find(&raft->options.membership, raft->leader);
-    spate_assert(place < raft->options.membership.count);
-    follower->has_accept = follower->has_accept && !send_accept(raft, effects, place);
-    follower->has_reject = follower->has_reject && !send_reject(raft, effects, place);
+    follower->has_accept = follower->has_accept && !send_accept(raft, effects);
+    follower->has_reject = follower->has_reject && !send_reject(raft, effects);
     raft->is_waiting = raft->is_waiting || follower->has_accept || follower->has_reject;
 }

@@ -12,6 +12,7 @@ const char *spate_change_text(enum spate_change_verdict verdict)
 #undef TEXT
     };
     spate_assert(SPATE_ARRAY_COUNT(texts) == SPATE_CHANGE_VERDICTS);
+    spate_assert(texts[0] != NULL);
     return verdict < SPATE_CHANGE_VERDICTS ? texts[verdict] : "unknown";
 }
 
@@ -23,6 +24,7 @@ const char *spate_change_name(enum spate_change_verdict verdict)
 #undef NAME
     };
     spate_assert(SPATE_ARRAY_COUNT(names) == SPATE_CHANGE_VERDICTS);
+    spate_assert(names[0] != NULL);
     return verdict < SPATE_CHANGE_VERDICTS ? names[verdict] : "UNKNOWN";
 }
 

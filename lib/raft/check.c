@@ -32,7 +32,8 @@ static bool hard_state_is_valid(const struct spate_raft *raft)
 static bool role_is_valid(const struct spate_raft *raft)
 {
     const spate_node_id self = raft->options.self;
-    const bool is_voter = spate_membership_is_voter(&raft->options.membership, self);
+    const bool is_voter =
+        raft->self != SPATE_MEMBERS_MAX && spate_membership_is_voter(&raft->configs.now, self);
 
     if ((raft->granted & raft->refused) != 0) {
         return false;
@@ -47,8 +48,8 @@ static bool role_is_valid(const struct spate_raft *raft)
     case SPATE_ROLE_CANDIDATE:
         return is_voter && raft->leader == 0 && raft->vote == self;
     case SPATE_ROLE_LEADER:
-        return is_voter && raft->leader == self && raft->vote == self &&
-               spate_raft_vote_is_durable(raft);
+        /* Also one that was removed, until that is committed (thesis section 4.2.2). */
+        return raft->leader == self && raft->vote == self && spate_raft_vote_is_durable(raft);
     }
     return false;
 }
@@ -64,7 +65,7 @@ static bool leadership_is_valid(const struct spate_raft *raft)
         (raft->lead_first > last || spate_log_last_term(raft->log) != raft->term)) {
         return false;
     }
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         const struct spate_progress *progress = &raft->progress[place];
         if (place == raft->self) {
             continue;
@@ -100,7 +101,8 @@ bool spate_raft_valid(const struct spate_raft *raft)
 {
     spate_assert(raft != NULL);
     spate_assert(raft->log != NULL);
-    return spate_membership_is_valid(&raft->options.membership) && indexes_are_valid(raft) &&
+    return (raft->configs.now.count == 0 || spate_membership_is_valid(&raft->configs.now)) &&
+           raft->configs.index <= spate_log_last(raft->log) && indexes_are_valid(raft) &&
            hard_state_is_valid(raft) && role_is_valid(raft) && leadership_is_valid(raft) &&
            reads_are_valid(raft);
 }

@@ -8,11 +8,11 @@ void spate_commit_count(struct spate_raft *raft)
     if (!spate_raft_is_leader(raft)) {
         return;
     }
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         match[place] =
             place == raft->self ? raft->tickets.durable.last : raft->progress[place].match;
     }
-    const spate_index index = spate_quorum_index(&raft->options.membership, match);
+    const spate_index index = spate_quorum_index(&raft->configs.now, match);
     spate_assert(index <= spate_log_last(raft->log));
     /* Only entries of the own term are committed by counting; those before follow (figure 8). */
     if (index > raft->commit && index >= raft->lead_first) {

@@ -2,10 +2,10 @@
 
 struct spate_message *spate_effects_message(const struct spate_raft *raft,
                                             struct spate_effects *effects,
-                                            enum spate_message_kind kind, uint32_t place)
+                                            enum spate_message_kind kind, spate_node_id to)
 {
-    spate_assert(place < raft->options.membership.count);
-    spate_assert(place != raft->self);
+    spate_assert(to != 0);
+    spate_assert(to != raft->options.self);
     if (effects->message_count == SPATE_EFFECTS_MESSAGES_MAX) {
         return NULL;
     }
@@ -13,7 +13,7 @@ struct spate_message *spate_effects_message(const struct spate_raft *raft,
     *message = (struct spate_message){
         .kind = kind,
         .from = raft->options.self,
-        .to = spate_raft_member(raft, place),
+        .to = to,
         .term = raft->term,
         .session = raft->options.session,
     };
@@ -30,6 +30,9 @@ void spate_effects_reset(struct spate_effects *effects)
     effects->snapshot_count = 0;
     effects->is_chunk_welcome = false;
     effects->installed_err = SPATE_OK;
+    effects->change_verdict = SPATE_CHANGE_ACCEPTED;
+    effects->change_index = 0;
+    effects->transfer_accepted = false;
     effects->proposed_count = 0;
     effects->proposed_err = SPATE_OK;
     effects->proposed_first = (struct spate_entry_id){.term = 0, .index = 0};

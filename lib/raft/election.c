@@ -15,10 +15,25 @@ void spate_election_arm(struct spate_raft *raft)
 
 static enum spate_role role_at_rest(const struct spate_raft *raft)
 {
-    spate_assert(raft->self < raft->options.membership.count);
-    return spate_membership_is_voter(&raft->options.membership, raft->options.self)
+    spate_assert(raft->self <= SPATE_MEMBERS_MAX);
+    return raft->self != SPATE_MEMBERS_MAX &&
+                   spate_membership_is_voter(&raft->configs.now, raft->options.self)
                ? SPATE_ROLE_FOLLOWER
                : SPATE_ROLE_LEARNER;
+}
+
+void spate_election_rest(struct spate_raft *raft)
+{
+    spate_assert(!spate_raft_is_leader(raft));
+    const bool is_asking =
+        raft->role == SPATE_ROLE_CANDIDATE || raft->role == SPATE_ROLE_PRE_CANDIDATE;
+
+    if (!is_asking) {
+        raft->role = role_at_rest(raft);
+    } else if (role_at_rest(raft) == SPATE_ROLE_LEARNER) {
+        spate_election_follow(raft, raft->term, 0);
+    }
+    spate_assert(raft->role != SPATE_ROLE_LEADER);
 }
 
 void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_id leader)
@@ -44,6 +59,8 @@ void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_
     raft->unasked = 0;
     raft->fetching.is_out = false;
     raft->is_dirty = true;
+    raft->is_taking_over = false;
+    raft->transfer = (struct spate_transfer){.to = 0};
     spate_read_forget(raft);
     spate_election_arm(raft);
 }
@@ -51,8 +68,8 @@ void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_
 /* The places of all who may vote, ourselves excepted. */
 static uint32_t other_voters(const struct spate_raft *raft)
 {
-    spate_assert(raft->options.membership.count <= SPATE_MEMBERS_MAX);
-    const struct spate_membership *membership = &raft->options.membership;
+    spate_assert(raft->configs.now.count <= SPATE_MEMBERS_MAX);
+    const struct spate_membership *membership = &raft->configs.now;
     uint32_t voters = 0;
 
     for (uint32_t place = 0; place < membership->count; place++) {
@@ -61,7 +78,7 @@ static uint32_t other_voters(const struct spate_raft *raft)
             voters |= 1u << place;
         }
     }
-    spate_assert((voters & 1u << raft->self) == 0);
+    spate_assert(raft->self == SPATE_MEMBERS_MAX || (voters & 1u << raft->self) == 0);
     return voters;
 }
 
@@ -109,6 +126,17 @@ void spate_election_campaign(struct spate_raft *raft)
     spate_election_count(raft);
 }
 
+void spate_election_take_over(struct spate_raft *raft)
+{
+    spate_assert(raft->role != SPATE_ROLE_LEADER);
+    if (role_at_rest(raft) == SPATE_ROLE_LEARNER || raft->term >= SPATE_TERM_MAX - 1) {
+        return;
+    }
+    become_candidate(raft);
+    raft->is_taking_over = true;
+    spate_assert(raft->role == SPATE_ROLE_CANDIDATE);
+}
+
 static void become_leader(struct spate_raft *raft)
 {
     spate_assert(raft->role == SPATE_ROLE_CANDIDATE);
@@ -121,6 +149,10 @@ static void become_leader(struct spate_raft *raft)
     raft->terms_led++;
     raft->is_dirty = true;
     raft->check_quorum_at = raft->now + raft->options.election_timeout_ns_max;
+    raft->mark = 0;
+    raft->mark_before = 0;
+    raft->mark_at = 0;
+    raft->prefer_at = raft->now + 2 * raft->options.election_timeout_ns_max;
     spate_read_forget(raft);
     spate_replicate_begin(raft);
     spate_propose_noop(raft);
@@ -128,8 +160,8 @@ static void become_leader(struct spate_raft *raft)
 
 void spate_election_count(struct spate_raft *raft)
 {
-    spate_assert(raft->granted >> raft->options.membership.count == 0);
-    spate_assert(raft->refused >> raft->options.membership.count == 0);
+    spate_assert(raft->granted >> raft->configs.now.count == 0);
+    spate_assert(raft->refused >> raft->configs.now.count == 0);
     if (raft->role == SPATE_ROLE_CANDIDATE && spate_raft_vote_is_durable(raft)) {
         raft->granted |= 1u << raft->self;
     }
@@ -137,7 +169,7 @@ void spate_election_count(struct spate_raft *raft)
         return;
     }
     spate_assert((raft->granted & raft->refused) == 0);
-    switch (spate_quorum_votes(&raft->options.membership, raft->granted, raft->refused)) {
+    switch (spate_quorum_votes(&raft->configs.now, raft->granted, raft->refused)) {
     case SPATE_VOTE_PENDING:
         break;
     case SPATE_VOTE_LOST: {
@@ -162,11 +194,11 @@ spate_time_ns spate_election_quorum_at(const struct spate_raft *raft)
     spate_time_ns active_at[SPATE_MEMBERS_MAX] = {0};
 
     spate_assert(spate_raft_is_leader(raft));
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         active_at[place] = place == raft->self ? raft->now : raft->progress[place].active_at;
     }
     /* The latest moment since which a majority was heard is a quorum's index over times. */
-    const spate_time_ns quorum_at = spate_quorum_index(&raft->options.membership, active_at);
+    const spate_time_ns quorum_at = spate_quorum_index(&raft->configs.now, active_at);
     spate_assert(quorum_at <= raft->now);
     return quorum_at;
 }

@@ -3,7 +3,7 @@
 
 static bool needs_fetch(const struct spate_raft *raft, uint32_t place)
 {
-    spate_assert(place < raft->options.membership.count);
+    spate_assert(place < raft->configs.now.count);
     spate_assert(spate_raft_is_leader(raft));
     const struct spate_progress *progress = &raft->progress[place];
 
@@ -21,7 +21,7 @@ static bool needs_fetch(const struct spate_raft *raft, uint32_t place)
 void spate_fetch_ask(struct spate_raft *raft, struct spate_effects *effects)
 {
     struct spate_fetching *fetching = &raft->fetching;
-    const uint32_t count = raft->options.membership.count;
+    const uint32_t count = raft->configs.now.count;
 
     spate_assert(spate_raft_is_leader(raft));
     if (raft->now < fetching->ask_at) {
@@ -67,8 +67,8 @@ void spate_fetch_receive(struct spate_raft *raft, const struct spate_event *even
         return;
     }
     fetching->ask_at = raft->now;
-    const uint32_t place = spate_membership_find(&raft->options.membership, fetching->member);
-    spate_assert(place < raft->options.membership.count);
+    const uint32_t place = spate_membership_find(&raft->configs.now, fetching->member);
+    spate_assert(place < raft->configs.now.count);
     const struct spate_progress *progress = &raft->progress[place];
     const bool is_wanted = spate_raft_is_leader(raft) && span->first == fetching->first &&
                            span->first == progress->next && span->count >= 1 &&

@@ -36,6 +36,9 @@ static spate_time_ns deadline_of(const struct spate_raft *raft)
         raft->now + raft->options.heartbeat_ns < deadline) {
         deadline = raft->now + raft->options.heartbeat_ns;
     }
+    if (raft->transfer.to != 0 && raft->transfer.until < deadline) {
+        deadline = raft->transfer.until;
+    }
     if (raft->fetching.ask_at > raft->now && raft->fetching.ask_at < deadline) {
         deadline = raft->fetching.ask_at;
     }
@@ -52,6 +55,10 @@ void spate_flush(struct spate_raft *raft, bool store_is_ready, uint64_t store_by
         raft->is_waiting = false;
         run_timers(raft);
         spate_vote_send(raft, effects);
+        if (spate_raft_is_leader(raft)) {
+            spate_transfer_advance(raft, effects);
+            spate_members_advance(raft, effects);
+        }
         if (spate_raft_is_leader(raft)) {
             spate_read_confirm(raft, effects);
             spate_replicate_send(raft, effects);

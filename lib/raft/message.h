@@ -18,6 +18,7 @@ enum spate_message_kind {
     SPATE_MESSAGE_APPEND_RESULT = 4,   /* Its answer. */
     SPATE_MESSAGE_FORWARD = 5,         /* A proposal passed on to the leader (lib/node). */
     SPATE_MESSAGE_FORWARD_RESULT = 6,  /* Its outcome. */
+    SPATE_MESSAGE_TIMEOUT_NOW = 7,     /* Campaign at once (thesis section 3.10). */
     SPATE_MESSAGE_SNAPSHOT = 8,        /* A chunk of a snapshot's image (lib/node). */
     SPATE_MESSAGE_SNAPSHOT_RESULT = 9, /* How much of it has come. */
     SPATE_MESSAGE_READ = 10,           /* A follower asks for a read index (thesis section 6.4). */
@@ -25,7 +26,8 @@ enum spate_message_kind {
 };
 
 struct spate_message_vote {
-    bool is_pre_vote;           /* `term` is the term that the candidate would take. */
+    bool is_transfer; /* Its leader wants it to lead: being heard is no reason to refuse. */
+    bool is_pre_vote; /* `term` is the term that the candidate would take. */
     struct spate_entry_id last; /* The candidate's last *received* entry. */
 };
 

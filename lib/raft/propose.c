@@ -26,8 +26,8 @@ void spate_raft_propose(struct spate_raft *raft, const struct spate_proposal ite
     effects->proposed_first = (struct spate_entry_id){.term = raft->term, .index = 0};
     if (!spate_raft_is_leader(raft)) {
         err = SPATE_ERR_NOT_READY;
-    } else if (raft->lead_first == SPATE_INDEX_NONE_YET) {
-        err = SPATE_ERR_BUSY;
+    } else if (raft->lead_first == SPATE_INDEX_NONE_YET || raft->transfer.to != 0) {
+        err = SPATE_ERR_BUSY; /* Or for whoever takes over: no more than an election timeout. */
     } else {
         effects->proposed_first.index = spate_log_last(raft->log) + 1;
         while (taken < count && err == SPATE_OK) {

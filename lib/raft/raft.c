@@ -6,8 +6,7 @@
 static bool options_are_valid(const struct spate_raft_options *options)
 {
     return options->self != 0 && options->session != 0 && options->log != NULL &&
-           spate_membership_is_valid(&options->membership) &&
-           spate_membership_find(&options->membership, options->self) != SPATE_MEMBERS_MAX &&
+           (options->membership.count == 0 || spate_membership_is_valid(&options->membership)) &&
            options->term < SPATE_TERM_MAX && options->term >= spate_log_last_term(options->log) &&
            options->commit <= spate_log_last(options->log) &&
            options->election_timeout_ns_min >= 1 &&
@@ -26,8 +25,7 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
     if (!options_are_valid(options)) {
         return SPATE_ERR_INVALID;
     }
-    const uint32_t count = options->membership.count;
-    const size_t inflight_count = (size_t)count * options->window_messages;
+    const size_t inflight_count = (size_t)SPATE_MEMBERS_MAX * options->window_messages;
     struct spate_raft *raft =
         calloc(1, sizeof *raft + inflight_count * sizeof(struct spate_inflight));
     if (raft == NULL) {
@@ -35,7 +33,6 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
     }
     raft->options = *options;
     raft->log = options->log;
-    raft->self = spate_membership_find(&options->membership, options->self);
     raft->term = options->term;
     raft->vote = options->vote;
     raft->now = options->now;
@@ -53,13 +50,12 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
                             (struct spate_entry_id){.term = spate_log_last_term(raft->log),
                                                     .index = spate_log_last(raft->log)});
     }
-    for (uint32_t place = 0; place < count; place++) {
-        raft->progress[place].inflight = &raft->inflight[(size_t)place * options->window_messages];
-        raft->progress[place].inflight_max = options->window_messages;
-        spate_progress_reset(&raft->progress[place], spate_log_last(raft->log) + 1, 1, raft->now);
-    }
+    const struct spate_membership none = {.count = 0};
+    spate_configs_begin(&raft->configs, options->membership_index, &options->membership);
+    spate_members_place(raft, &none);
     spate_election_follow(raft, raft->term, 0);
-    if (count == 1) {
+    spate_members_follow_log(raft, base + 1);
+    if (spate_raft_is_alone(raft)) {
         raft->election_at = raft->now; /* Nobody else could lead. */
     }
     spate_assert(spate_raft_valid(raft));
@@ -76,30 +72,54 @@ void spate_raft_destroy(struct spate_raft *raft)
     free(raft);
 }
 
+/* What may come from somebody who is no member here: our membership may be older than theirs. */
+static bool receive_request(struct spate_raft *raft, const struct spate_message *message)
+{
+    spate_assert(message->from != raft->options.self);
+    spate_assert(message->from != 0);
+    switch ((int)message->kind) {
+    case SPATE_MESSAGE_VOTE:
+        spate_vote_receive(raft, message);
+        return true;
+    case SPATE_MESSAGE_APPEND:
+        spate_append_receive(raft, message);
+        return true;
+    case SPATE_MESSAGE_SNAPSHOT:
+        spate_snapshot_receive(raft, message);
+        return true;
+    case SPATE_MESSAGE_TIMEOUT_NOW:
+        spate_transfer_receive(raft, message);
+        return true;
+    case SPATE_MESSAGE_READ_RESULT:
+        spate_read_receive_result(raft, message);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void receive(struct spate_raft *raft, const struct spate_message *message)
 {
     spate_assert(message != NULL);
-    const uint32_t place = spate_membership_find(&raft->options.membership, message->from);
+    const uint32_t place = spate_membership_find(&raft->configs.now, message->from);
 
     /* Only who answers may still be in term 0, at the founding of the cluster. */
     const bool has_term = message->term > 0 || message->kind == SPATE_MESSAGE_VOTE_RESULT;
 
     /* A term that has no successor would end the cluster: no correct member ever names one. */
-    if (message->to != raft->options.self || place == SPATE_MEMBERS_MAX || place == raft->self ||
-        !has_term || message->term > SPATE_TERM_MAX || message->session == 0) {
+    if (message->to != raft->options.self || message->from == 0 ||
+        message->from == raft->options.self || !has_term || message->term > SPATE_TERM_MAX ||
+        message->session == 0) {
         raft->messages_invalid++;
         return;
     }
     raft->is_dirty = true;
-    switch (message->kind) {
-    case SPATE_MESSAGE_VOTE:
-        spate_vote_receive(raft, place, message);
-        break;
+    if (receive_request(raft, message) || place == SPATE_MEMBERS_MAX) {
+        return; /* Answers of somebody who was removed meanwhile count no more. */
+    }
+    switch ((int)message->kind) {
     case SPATE_MESSAGE_VOTE_RESULT:
         spate_vote_receive_result(raft, place, message);
-        break;
-    case SPATE_MESSAGE_APPEND:
-        spate_append_receive(raft, place, message);
         break;
     case SPATE_MESSAGE_APPEND_RESULT:
         spate_replicate_receive_result(raft, place, message);
@@ -107,15 +127,7 @@ static void receive(struct spate_raft *raft, const struct spate_message *message
     case SPATE_MESSAGE_READ:
         spate_read_receive(raft, place, message);
         break;
-    case SPATE_MESSAGE_READ_RESULT:
-        spate_read_receive_result(raft, message);
-        break;
-    case SPATE_MESSAGE_SNAPSHOT:
-        spate_snapshot_receive(raft, message);
-        break;
-    case SPATE_MESSAGE_FORWARD:
-    case SPATE_MESSAGE_FORWARD_RESULT:
-    case SPATE_MESSAGE_SNAPSHOT_RESULT:
+    default:
         raft->messages_invalid++; /* The host's. */
         break;
     }
@@ -137,8 +149,8 @@ static void stored(struct spate_raft *raft, uint64_t ticket)
 
 static void measured(struct spate_raft *raft, spate_node_id member, spate_time_ns rtt_ns)
 {
-    spate_assert(raft->self < raft->options.membership.count);
-    const uint32_t place = spate_membership_find(&raft->options.membership, member);
+    spate_assert(member != raft->options.self);
+    const uint32_t place = spate_membership_find(&raft->configs.now, member);
 
     if (place != SPATE_MEMBERS_MAX && place != raft->self && rtt_ns > 0) {
         spate_progress_measured(&raft->progress[place], rtt_ns);
@@ -150,6 +162,7 @@ static void show_state(const struct spate_raft *raft, struct spate_effects *effe
     spate_assert(raft->commit <= spate_log_last(raft->log));
     spate_assert(raft->term <= SPATE_TERM_MAX);
     spate_assert(raft->term >= spate_log_last_term(raft->log));
+    effects->membership_index = raft->configs.index;
     effects->read_ready = raft->reads.ready;
     effects->read_index = raft->reads.ready_index;
     effects->is_chunk_welcome = raft->is_chunk_welcome;
@@ -187,7 +200,13 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
         spate_read_ask(raft, event->read.id);
         break;
     case SPATE_EVENT_INSTALLED:
-        effects->installed_err = spate_snapshot_install(raft, event->installed.last);
+        effects->installed_err = spate_snapshot_install(raft, event);
+        break;
+    case SPATE_EVENT_CHANGE:
+        spate_members_change(raft, event->change, effects);
+        break;
+    case SPATE_EVENT_TRANSFER:
+        effects->transfer_accepted = spate_transfer_begin(raft, event->transfer.to);
         break;
     case SPATE_EVENT_FLUSH:
         spate_flush(raft, event->flush.store_is_ready, event->flush.store_bytes_max, effects);
@@ -201,12 +220,11 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
 
 void spate_raft_message_dropped(struct spate_raft *raft, const struct spate_message *message)
 {
-    const uint32_t place = spate_membership_find(&raft->options.membership, message->to);
+    const uint32_t place = spate_membership_find(&raft->configs.now, message->to);
 
-    spate_assert(place < raft->options.membership.count);
-    spate_assert(place != raft->self);
-    if (message->kind != SPATE_MESSAGE_APPEND || !spate_raft_is_leader(raft) ||
-        message->term != raft->term) {
+    spate_assert(message->to != raft->options.self);
+    if (place == SPATE_MEMBERS_MAX || message->kind != SPATE_MESSAGE_APPEND ||
+        !spate_raft_is_leader(raft) || message->term != raft->term) {
         return; /* Everything else is asked or told again. */
     }
     struct spate_progress *progress = &raft->progress[place];

@@ -31,6 +31,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "log/log.h"
+#include "raft/change.h"
 #include "raft/membership.h"
 #include "raft/message.h"
 
@@ -50,7 +51,13 @@ struct spate_raft_options {
     uint64_t session;      /* Drawn at each process start; not 0. */
     uint64_t seed;         /* Of election timeouts. */
     struct spate_log *log; /* Outlives the engine, which is its one writer from now on. */
+    uint64_t incarnation;  /* Of self. A member of the same id and another one is somebody else. */
+
+    /* In force at the log's base, and the entry that brought it (0: the founders' configuration);
+     * entries of the log override it. Empty: a core that joins, and hears from others who is who.
+     */
     struct spate_membership membership;
+    spate_index membership_index;
 
     /* From the store. All of `log` is durable at creation. */
     spate_term term;
@@ -86,6 +93,8 @@ enum spate_event_kind {
     SPATE_EVENT_FETCHED,
     SPATE_EVENT_INSTALLED,
     SPATE_EVENT_READ,
+    SPATE_EVENT_CHANGE,
+    SPATE_EVENT_TRANSFER,
     SPATE_EVENT_FLUSH,
     SPATE_EVENT_COUNT
 };
@@ -118,11 +127,18 @@ struct spate_event {
             struct spate_entry_id prev; /* The entry before the span. */
             struct spate_log_span span; /* Begins at the index asked for; a copy's, of one term. */
         } fetched;
+        const struct spate_change *change;
+        struct {
+            spate_node_id to; /* 0: whoever is best. */
+        } transfer;
         struct {
             uint64_t id; /* Counts up. Asked before `now` was read from the clock. */
         } read;
         struct {
             struct spate_entry_id last; /* Of a snapshot that is durable here, and restored. */
+            /* In force at its last entry, as its manifest says, and the entry that brought it. */
+            const struct spate_membership *membership;
+            spate_index membership_index;
         } installed;
         struct {
             bool store_is_ready;      /* The store will take a batch now … */
@@ -183,9 +199,18 @@ struct spate_effects {
     spate_err proposed_err; /* Why not all: SPATE_ERR_NOT_READY (no leader here), SPATE_ERR_BUSY. */
     struct spate_entry_id proposed_first;
 
+    /* CHANGE: what the leader says to it, and the entry that it became. It is done once an entry at
+     * or behind that index is the membership's, is committed, and the membership is not joint. */
+    enum spate_change_verdict change_verdict;
+    spate_index change_index;
+
+    /* TRANSFER: whether it was begun. It is done when somebody else leads. */
+    bool transfer_accepted;
+
     /* Always the present state. */
-    uint64_t read_ready;    /* All reads up to this number may be answered … */
-    spate_index read_index; /* … once the state machine has applied up to here. */
+    spate_index membership_index; /* Changes when another spate_raft_membership() is in force. */
+    uint64_t read_ready;          /* All reads up to this number may be answered … */
+    spate_index read_index;       /* … once the state machine has applied up to here. */
     spate_index commit;
     spate_term term;
     enum spate_role role;
@@ -236,10 +261,18 @@ spate_index spate_raft_held_by_all(const struct spate_raft *raft);
 /* The highest index on this node's own disk. */
 spate_index spate_raft_durable(const struct spate_raft *raft);
 
+/* In force here. The engine's, until the next step. */
+const struct spate_membership *spate_raft_membership(const struct spate_raft *raft);
+
+/* In force at `index`, a committed one or a later one, and the entry that brought it. */
+const struct spate_membership *spate_raft_membership_at(const struct spate_raft *raft,
+                                                        spate_index index, spate_index *ret_index);
+
 /* A view of the engine for status and tests. Copied. */
 struct spate_raft_peer_status {
     spate_node_id id;
     bool is_voter;
+    bool is_caught_up;   /* Leader: has what was committed a little while ago. */
     bool is_active;      /* Leader: heard from within an election timeout. */
     bool is_replicating; /* Leader: false while probing. */
     bool needs_snapshot; /* Leader: it waits for a snapshot. */
@@ -268,7 +301,10 @@ struct spate_raft_status {
     uint64_t reads_confirmed;  /* Reads that a majority vouched for, and … */
     uint64_t reads_leased;     /* … that a lease answered; both as the engine was asked. */
     uint64_t members_unserved; /* Turns in which a member needed what nobody here has any more. */
-    uint32_t peer_count;       /* Without self. */
+    struct spate_membership membership; /* In force … */
+    spate_index membership_index;       /* … by this entry. */
+    spate_node_id transfer_to;          /* Leader: who is to take over; 0: nobody. */
+    uint32_t peer_count;                /* Without self. */
     struct spate_raft_peer_status peers[SPATE_MEMBERS_MAX];
 };
 

@@ -2,6 +2,8 @@
 #ifndef SPATE_RAFT_RAFT_INTERNAL_H
 #define SPATE_RAFT_RAFT_INTERNAL_H
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/prng.h"
 #include "progress_internal.h"
@@ -13,6 +15,7 @@
 
 /* What is owed to a member that asked for a vote, or that still believes in an old term. */
 struct spate_answers {
+    spate_node_id to; /* Need not be a member here: our membership may be old. */
     bool has_vote;
     bool is_pre_vote;
     bool is_granted;
@@ -73,10 +76,18 @@ struct spate_reads {
     struct spate_read items[SPATE_READS_MAX];
 };
 
+/* The leader hands over. */
+struct spate_transfer {
+    spate_node_id to; /* 0: it does not. */
+    spate_time_ns until;
+    spate_time_ns tell_at;
+};
+
 struct spate_raft {
     struct spate_raft_options options;
     struct spate_log *log;
-    uint32_t self; /* Place of ourselves in the membership. */
+    struct spate_configs configs; /* Everything by `place` goes by the one in force. */
+    uint32_t self;                /* Our place there; SPATE_MEMBERS_MAX: none. */
     struct spate_prng prng;
 
     spate_term term;
@@ -96,7 +107,8 @@ struct spate_raft {
     uint32_t refused;
     uint32_t unasked;           /* Candidate: requests to send with the next flush. */
     spate_time_ns ask_again_at; /* Candidate: when to repeat what was not answered. */
-    uint32_t owed;              /* Members in `answers` with something to send. */
+    bool is_taking_over;        /* Candidate: its leader wanted it. */
+    uint32_t owed;              /* Slots of `answers` with something to send. */
     struct spate_answers answers[SPATE_MEMBERS_MAX];
     struct spate_follower follower;
 
@@ -107,6 +119,11 @@ struct spate_raft {
     uint32_t turn_first; /* Which member is served first; moves on with each flush. */
     struct spate_fetching fetching;
     struct spate_reads reads;
+    struct spate_transfer transfer;
+    spate_time_ns prefer_at; /* When to look for a leader of higher priority. */
+    spate_index mark;        /* The commit index a little while ago … */
+    spate_index mark_before; /* … and before that. */
+    spate_time_ns mark_at;
     bool is_lease_void;        /* Somebody was asked to take over in this term. */
     spate_time_ns votes_after; /* Earlier lives may have made promises until then. */
     struct spate_progress progress[SPATE_MEMBERS_MAX];
@@ -123,7 +140,7 @@ struct spate_raft {
     uint64_t reads_confirmed;
     uint64_t reads_leased;
 
-    struct spate_inflight inflight[]; /* members * window_messages */
+    struct spate_inflight inflight[]; /* SPATE_MEMBERS_MAX * window_messages */
 };
 
 #define SPATE_INDEX_NONE_YET UINT64_MAX
@@ -133,10 +150,18 @@ static inline bool spate_raft_is_leader(const struct spate_raft *raft)
     return raft->role == SPATE_ROLE_LEADER;
 }
 
+/* Whether no other vote is needed for anything. */
+static inline bool spate_raft_is_alone(const struct spate_raft *raft)
+{
+    return raft->self != SPATE_MEMBERS_MAX && !spate_membership_is_joint(&raft->configs.now) &&
+           spate_membership_voters(&raft->configs.now) == 1 &&
+           raft->configs.now.members[raft->self].is_voter;
+}
+
 static inline spate_node_id spate_raft_member(const struct spate_raft *raft, uint32_t place)
 {
-    spate_assert(place < raft->options.membership.count);
-    return raft->options.membership.members[place].id;
+    spate_assert(place < raft->configs.now.count);
+    return raft->configs.now.members[place].id;
 }
 
 /* Whether (term, vote), as they are now, would survive a crash. */
@@ -153,7 +178,7 @@ static inline bool spate_raft_vote_is_durable(const struct spate_raft *raft)
 /* effects.c: the next message of the effects, filled with what all have, or NULL: no room. */
 struct spate_message *spate_effects_message(const struct spate_raft *raft,
                                             struct spate_effects *effects,
-                                            enum spate_message_kind kind, uint32_t place);
+                                            enum spate_message_kind kind, spate_node_id to);
 
 /* conflict.c */
 /* The term at an index, or 0 when the log does not reach back that far. Requires: index <= last. */
@@ -171,16 +196,45 @@ spate_time_ns spate_election_quorum_at(const struct spate_raft *raft);
 /* Takes a role below candidate, in `term` (not below ours), behind `leader` (0: not known). */
 void spate_election_follow(struct spate_raft *raft, spate_term term, spate_node_id leader);
 
+/* The role without a leadership or candidacy, as the membership has it. */
+void spate_election_rest(struct spate_raft *raft);
+/* The leader wants us to lead: campaigns at once, without pre-vote. */
+void spate_election_take_over(struct spate_raft *raft);
+
+/* members.c */
+/* Moves what is kept by place to where the members now stand. */
+void spate_members_place(struct spate_raft *raft, const struct spate_membership *old);
+/* Entries from `first` on are new in the log. */
+void spate_members_follow_log(struct spate_raft *raft, spate_index first);
+/* Entries behind `last_kept` are gone. */
+void spate_members_cut(struct spate_raft *raft, spate_index last_kept);
+/* A snapshot says who the members are. */
+void spate_members_reset(struct spate_raft *raft, spate_index index,
+                         const struct spate_membership *membership);
+void spate_members_change(struct spate_raft *raft, const struct spate_change *change,
+                          struct spate_effects *effects);
+/* Leader: carries changes through, promotes who has caught up, goes when it was removed. */
+void spate_members_advance(struct spate_raft *raft, struct spate_effects *effects);
+uint32_t spate_members_caught_up(const struct spate_raft *raft);
+
+/* transfer.c */
+/* False: there is nobody to hand over to, or that member cannot lead now. */
+bool spate_transfer_begin(struct spate_raft *raft, spate_node_id to);
+/* Tells the best voter to campaign, and no more: for a leader that goes. */
+void spate_transfer_hand_over(struct spate_raft *raft, struct spate_effects *effects);
+void spate_transfer_advance(struct spate_raft *raft, struct spate_effects *effects);
+void spate_transfer_receive(struct spate_raft *raft, const struct spate_message *message);
+
 /* vote.c */
-void spate_vote_receive(struct spate_raft *raft, uint32_t place,
-                        const struct spate_message *message);
+void spate_vote_receive(struct spate_raft *raft, const struct spate_message *message);
+/* What is owed to `to`, to be filled in; NULL: too many are owed something. */
+struct spate_answers *spate_vote_owe(struct spate_raft *raft, spate_node_id to);
 void spate_vote_receive_result(struct spate_raft *raft, uint32_t place,
                                const struct spate_message *message);
 void spate_vote_send(struct spate_raft *raft, struct spate_effects *effects);
 
 /* append.c */
-void spate_append_receive(struct spate_raft *raft, uint32_t place,
-                          const struct spate_message *message);
+void spate_append_receive(struct spate_raft *raft, const struct spate_message *message);
 /* Owes the leader an answer when more has become durable. */
 void spate_append_stored(struct spate_raft *raft);
 void spate_append_send(struct spate_raft *raft, struct spate_effects *effects);
@@ -224,7 +278,7 @@ bool spate_snapshot_is_needed(const struct spate_raft *raft, uint32_t place);
 /* Which members wait for one. */
 void spate_snapshot_ask(struct spate_raft *raft, struct spate_effects *effects);
 void spate_snapshot_receive(struct spate_raft *raft, const struct spate_message *message);
-spate_err spate_snapshot_install(struct spate_raft *raft, struct spate_entry_id last);
+spate_err spate_snapshot_install(struct spate_raft *raft, const struct spate_event *event);
 
 /* commit.c */
 void spate_commit_count(struct spate_raft *raft);

@@ -147,10 +147,10 @@ static bool has_lease(const struct spate_raft *raft)
         raft->lead_first == SPATE_INDEX_NONE_YET || raft->commit < raft->lead_first) {
         return false;
     }
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         lease_at[place] = place == raft->self ? raft->now : raft->progress[place].lease_at;
     }
-    const spate_time_ns began = spate_quorum_index(&raft->options.membership, lease_at);
+    const spate_time_ns began = spate_quorum_index(&raft->configs.now, lease_at);
     spate_assert(began <= raft->now);
     return began > 0 && raft->now < began + raft->options.election_timeout_ns_min / 4 * 3;
 }
@@ -161,11 +161,11 @@ static uint64_t confirmed_round(const struct spate_raft *raft)
     uint64_t answered[SPATE_MEMBERS_MAX] = {0};
 
     spate_assert(spate_raft_is_leader(raft));
-    spate_assert(raft->self < raft->options.membership.count);
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    spate_assert(raft->configs.now.count >= 1);
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         answered[place] = place == raft->self ? UINT64_MAX : raft->progress[place].round_answered;
     }
-    return spate_quorum_index(&raft->options.membership, answered);
+    return spate_quorum_index(&raft->configs.now, answered);
 }
 
 /* Answers one read whose index is confirmed. False: there was no room. */
@@ -178,12 +178,12 @@ static bool answer_read(struct spate_raft *raft, struct spate_effects *effects,
         become_ready(raft, read->id, read->index);
         return true;
     }
-    const uint32_t place = spate_membership_find(&raft->options.membership, read->member);
+    const uint32_t place = spate_membership_find(&raft->configs.now, read->member);
     if (place == SPATE_MEMBERS_MAX) {
         return true; /* It was removed meanwhile. */
     }
     struct spate_message *message =
-        spate_effects_message(raft, effects, SPATE_MESSAGE_READ_RESULT, place);
+        spate_effects_message(raft, effects, SPATE_MESSAGE_READ_RESULT, read->member);
     if (message == NULL) {
         raft->is_waiting = true;
         return false;
@@ -252,8 +252,7 @@ void spate_read_tell(struct spate_raft *raft, struct spate_effects *effects)
         return;
     }
     struct spate_message *message =
-        spate_effects_message(raft, effects, SPATE_MESSAGE_READ,
-                              spate_membership_find(&raft->options.membership, raft->leader));
+        spate_effects_message(raft, effects, SPATE_MESSAGE_READ, raft->leader);
     if (message == NULL) {
         raft->is_waiting = true;
         return;

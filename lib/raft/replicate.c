@@ -6,7 +6,7 @@ void spate_replicate_begin(struct spate_raft *raft)
     spate_assert(spate_raft_is_leader(raft));
     raft->lead_first = SPATE_INDEX_NONE_YET;
     raft->fetching = (struct spate_fetching){.is_out = false};
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         spate_progress_reset(&raft->progress[place], spate_log_last(raft->log) + 1, raft->round + 1,
                              raft->now);
     }
@@ -121,7 +121,7 @@ bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects
     spate_assert(spate_raft_vote_is_durable(raft));
     struct spate_progress *progress = &raft->progress[place];
     struct spate_message *message =
-        spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND, place);
+        spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND, spate_raft_member(raft, place));
 
     if (message == NULL) {
         raft->is_waiting = true;
@@ -291,11 +291,11 @@ static void send_to(struct spate_raft *raft, struct spate_effects *effects, uint
 
 void spate_replicate_send(struct spate_raft *raft, struct spate_effects *effects)
 {
-    const uint32_t count = raft->options.membership.count;
+    const uint32_t count = raft->configs.now.count;
     struct spate_log_view view;
 
     spate_assert(spate_raft_is_leader(raft));
-    if (count == 1) {
+    if (count == 0 || (count == 1 && raft->self == 0)) {
         return;
     }
     spate_log_view(raft->log, &view);
@@ -318,7 +318,7 @@ spate_time_ns spate_replicate_deadline(const struct spate_raft *raft)
     spate_time_ns deadline = SPATE_TIME_NEVER;
 
     spate_assert(spate_raft_is_leader(raft));
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         const struct spate_progress *progress = &raft->progress[place];
         if (place == raft->self) {
             continue;

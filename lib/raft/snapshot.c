@@ -11,7 +11,7 @@
 
 bool spate_snapshot_is_needed(const struct spate_raft *raft, uint32_t place)
 {
-    spate_assert(place < raft->options.membership.count);
+    spate_assert(place < raft->configs.now.count);
     const struct spate_progress *progress = &raft->progress[place];
 
     /* Of a member that was never heard of, `next` is only a guess. */
@@ -23,8 +23,9 @@ bool spate_snapshot_is_needed(const struct spate_raft *raft, uint32_t place)
 void spate_snapshot_ask(struct spate_raft *raft, struct spate_effects *effects)
 {
     spate_assert(spate_raft_is_leader(raft));
+    spate_assert(raft->configs.now.count >= 1);
     effects->snapshot_count = 0;
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         if (spate_snapshot_is_needed(raft, place)) {
             effects->snapshot_members[effects->snapshot_count++] = spate_raft_member(raft, place);
         }
@@ -59,11 +60,13 @@ static bool has_entry(const struct spate_raft *raft, struct spate_entry_id id)
 }
 
 /* The log begins anew behind the snapshot. */
-static spate_err begin_anew(struct spate_raft *raft, struct spate_entry_id last)
+static spate_err begin_anew(struct spate_raft *raft, const struct spate_event *event)
 {
+    const struct spate_entry_id last = event->installed.last;
     struct spate_follower *follower = &raft->follower;
 
     spate_assert(!spate_raft_is_leader(raft));
+    spate_assert(event->installed.membership_index <= last.index);
     const spate_err err = spate_log_reset(raft->log, last);
     if (err != SPATE_OK) {
         return err;
@@ -75,14 +78,19 @@ static spate_err begin_anew(struct spate_raft *raft, struct spate_entry_id last)
     follower->told_match = 0;
     follower->has_reject = false;
     follower->has_accept = raft->leader != 0 && follower->accept_round > 0;
+    /* Nothing that the old log said of members counts: it may never have been committed. */
+    spate_members_reset(raft, event->installed.membership_index, event->installed.membership);
     spate_assert(spate_log_last(raft->log) == last.index);
     return SPATE_OK;
 }
 
-spate_err spate_snapshot_install(struct spate_raft *raft, struct spate_entry_id last)
+spate_err spate_snapshot_install(struct spate_raft *raft, const struct spate_event *event)
 {
+    const struct spate_entry_id last = event->installed.last;
+
     spate_assert(last.index >= 1);
     spate_assert(last.term >= 1);
+    spate_assert(event->installed.membership != NULL);
     raft->is_dirty = true;
     if (last.index <= raft->commit) {
         return SPATE_OK; /* We have come there by ourselves. */
@@ -96,12 +104,13 @@ spate_err spate_snapshot_install(struct spate_raft *raft, struct spate_entry_id 
         return SPATE_OK;
     }
     /* No correct leader sends what contradicts our term, our leadership, or itself. */
-    if (last.term > raft->term || spate_raft_is_leader(raft) ||
-        raft->follower.verified >= last.index) {
+    if (event->installed.membership_index > last.index ||
+        !spate_membership_is_valid(event->installed.membership) || last.term > raft->term ||
+        spate_raft_is_leader(raft) || raft->follower.verified >= last.index) {
         raft->messages_invalid++;
         return SPATE_ERR_CORRUPT;
     }
-    return begin_anew(raft, last);
+    return begin_anew(raft, event);
 }
 
 void spate_raft_compacted(struct spate_raft *raft, spate_index first_stored)

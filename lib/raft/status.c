@@ -4,12 +4,12 @@
 static struct spate_raft_peer_status peer_status(const struct spate_raft *raft, uint32_t place,
                                                  spate_time_ns now)
 {
-    spate_assert(place < raft->options.membership.count);
+    spate_assert(place < raft->configs.now.count);
     const struct spate_progress *progress = &raft->progress[place];
     struct spate_raft_peer_status status = {
         .id = spate_raft_member(raft, place),
-        .is_voter =
-            spate_membership_is_voter(&raft->options.membership, spate_raft_member(raft, place)),
+        .is_voter = spate_membership_is_voter(&raft->configs.now, spate_raft_member(raft, place)),
+        .is_caught_up = (spate_members_caught_up(raft) & 1u << place) != 0,
     };
 
     spate_assert(place != raft->self);
@@ -50,19 +50,22 @@ void spate_raft_status(const struct spate_raft *raft, spate_time_ns now,
         .members_unserved = raft->members_unserved,
         .reads_confirmed = raft->reads_confirmed,
         .reads_leased = raft->reads_leased,
+        .membership = raft->configs.now,
+        .membership_index = raft->configs.index,
+        .transfer_to = raft->transfer.to,
     };
     if (spate_raft_is_leader(raft)) {
         /* Ourselves count as heard at the engine's last event, which may lie before `now`. */
-        const bool is_alone = raft->options.membership.count == 1;
+        const bool is_alone = spate_raft_is_alone(raft);
         const spate_time_ns quorum_at = is_alone ? now : spate_election_quorum_at(raft);
         ret_status->quorum_age_ns = now > quorum_at ? now - quorum_at : 0;
     }
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         if (place != raft->self) {
             ret_status->peers[ret_status->peer_count++] = peer_status(raft, place, now);
         }
     }
-    spate_assert(ret_status->peer_count + 1 == raft->options.membership.count);
+    spate_assert(ret_status->peer_count <= raft->configs.now.count);
 }
 
 spate_index spate_raft_needed_first(const struct spate_raft *raft)
@@ -73,7 +76,7 @@ spate_index spate_raft_needed_first(const struct spate_raft *raft)
     if (!spate_raft_is_leader(raft)) {
         return needed;
     }
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         const struct spate_progress *progress = &raft->progress[place];
         const bool is_reachable =
             place != raft->self && progress->session != 0 &&
@@ -94,7 +97,7 @@ spate_index spate_raft_held_by_all(const struct spate_raft *raft)
     if (!spate_raft_is_leader(raft)) {
         return 0;
     }
-    for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+    for (uint32_t place = 0; place < raft->configs.now.count; place++) {
         const struct spate_progress *progress = &raft->progress[place];
         if (place != raft->self) {
             const spate_index received = progress->session != 0 ? progress->received : 0;

@@ -30,26 +30,48 @@ static bool is_up_to_date(const struct spate_raft *raft, struct spate_entry_id l
     return last.index >= spate_log_last(raft->log);
 }
 
-static void owe_answer(struct spate_raft *raft, uint32_t place, const struct spate_message *message,
+struct spate_answers *spate_vote_owe(struct spate_raft *raft, spate_node_id to)
+{
+    uint32_t free_slot = SPATE_MEMBERS_MAX;
+
+    spate_assert(to != 0);
+    spate_assert(to != raft->options.self);
+    for (uint32_t slot = 0; slot < SPATE_MEMBERS_MAX; slot++) {
+        const bool is_owed = (raft->owed & 1u << slot) != 0;
+        if (is_owed && raft->answers[slot].to == to) {
+            return &raft->answers[slot];
+        }
+        free_slot = is_owed || free_slot != SPATE_MEMBERS_MAX ? free_slot : slot;
+    }
+    if (free_slot == SPATE_MEMBERS_MAX) {
+        return NULL; /* They ask again. */
+    }
+    raft->owed |= 1u << free_slot;
+    raft->answers[free_slot] = (struct spate_answers){.to = to};
+    return &raft->answers[free_slot];
+}
+
+static void owe_answer(struct spate_raft *raft, const struct spate_message *message,
                        bool is_granted)
 {
-    struct spate_answers *answers = &raft->answers[place];
+    struct spate_answers *answers = spate_vote_owe(raft, message->from);
 
     spate_assert(message->kind == SPATE_MESSAGE_VOTE);
+    if (answers == NULL) {
+        return;
+    }
     answers->has_vote = true;
     answers->is_pre_vote = message->vote.is_pre_vote;
     answers->is_granted = is_granted;
     answers->asked_term = message->term;
     answers->vote_session = message->session;
-    raft->owed |= 1u << place;
-    spate_assert(place != raft->self);
+    spate_assert(answers->to == message->from);
 }
 
-static void receive_vote_proper(struct spate_raft *raft, uint32_t place,
-                                const struct spate_message *message)
+static void receive_vote_proper(struct spate_raft *raft, const struct spate_message *message)
 {
     spate_assert(!message->vote.is_pre_vote);
-    spate_assert(place != raft->self);
+    spate_assert(message->from != raft->options.self);
     if (message->term > raft->term) {
         spate_election_follow(raft, message->term, 0);
     }
@@ -64,32 +86,46 @@ static void receive_vote_proper(struct spate_raft *raft, uint32_t place,
     } else if (is_granted && raft->leader == 0) {
         spate_election_arm(raft);
     }
-    owe_answer(raft, place, message, is_granted);
+    owe_answer(raft, message, is_granted);
 }
 
-void spate_vote_receive(struct spate_raft *raft, uint32_t place,
-                        const struct spate_message *message)
+/*
+ * Who has no data, or was a member in another incarnation, may have voted in an earlier life and
+ * stays silent. Everybody else answers, whether it believes itself a voter or not: its membership
+ * may be older than the candidate's (paper section 6).
+ */
+static bool may_vote(const struct spate_raft *raft)
 {
-    spate_assert(place != raft->self);
+    const struct spate_membership *now = &raft->configs.now;
+
+    spate_assert(now->count <= SPATE_MEMBERS_MAX);
+    spate_assert(raft->self <= SPATE_MEMBERS_MAX);
+    return now->count > 0 && (raft->self != SPATE_MEMBERS_MAX ||
+                              spate_membership_find(now, raft->options.self) == SPATE_MEMBERS_MAX);
+}
+
+void spate_vote_receive(struct spate_raft *raft, const struct spate_message *message)
+{
     spate_assert(message->kind == SPATE_MESSAGE_VOTE);
     spate_assert(message->term >= 1);
-    if (!spate_membership_is_voter(&raft->options.membership, message->from) ||
-        message->vote.last.term > message->term ||
+    if (message->vote.last.term > message->term ||
         (message->vote.is_pre_vote && message->vote.last.term == message->term)) {
         raft->messages_invalid++;
         return;
     }
-    if (((message->vote.is_pre_vote || raft->options.check_quorum_enabled) && hears_leader(raft)) ||
-        raft->now < raft->votes_after) {
+    const bool is_promised =
+        ((message->vote.is_pre_vote || raft->options.check_quorum_enabled) && hears_leader(raft)) ||
+        raft->now < raft->votes_after;
+    if ((is_promised && !message->vote.is_transfer) || !may_vote(raft)) {
         raft->votes_ignored++;
         return;
     }
     if (message->vote.is_pre_vote) {
-        owe_answer(raft, place, message,
+        owe_answer(raft, message,
                    message->term > raft->term && is_up_to_date(raft, message->vote.last));
         return;
     }
-    receive_vote_proper(raft, place, message);
+    receive_vote_proper(raft, message);
 }
 
 void spate_vote_receive_result(struct spate_raft *raft, uint32_t place,
@@ -127,13 +163,15 @@ static bool send_request(struct spate_raft *raft, struct spate_effects *effects,
 {
     spate_assert(place != raft->self);
     spate_assert(raft->role != SPATE_ROLE_LEADER);
-    struct spate_message *message = spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE, place);
+    struct spate_message *message =
+        spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE, spate_raft_member(raft, place));
     if (message == NULL) {
         return false;
     }
     const bool is_pre_vote = raft->role == SPATE_ROLE_PRE_CANDIDATE;
     message->term = raft->term + (is_pre_vote ? 1u : 0u);
     message->vote.is_pre_vote = is_pre_vote;
+    message->vote.is_transfer = raft->is_taking_over;
     message->vote.last = (struct spate_entry_id){.term = spate_log_last_term(raft->log),
                                                  .index = spate_log_last(raft->log)};
     spate_assert(message->vote.last.term <= message->term);
@@ -141,21 +179,21 @@ static bool send_request(struct spate_raft *raft, struct spate_effects *effects,
 }
 
 /* Sends what is owed to one member; keeps what must still wait for the disk, or for room. */
-static void send_answers(struct spate_raft *raft, struct spate_effects *effects, uint32_t place)
+static void send_answers(struct spate_raft *raft, struct spate_effects *effects, uint32_t slot)
 {
-    spate_assert(place != raft->self);
-    spate_assert((raft->owed & 1u << place) != 0);
-    struct spate_answers *answers = &raft->answers[place];
+    spate_assert(slot < SPATE_MEMBERS_MAX);
+    spate_assert((raft->owed & 1u << slot) != 0);
+    struct spate_answers *answers = &raft->answers[slot];
 
     if (answers->has_vote) {
         const bool is_promise = answers->is_granted && !answers->is_pre_vote;
         /* A promise of an earlier term is no use to anybody. */
-        const bool is_void = is_promise && (answers->asked_term != raft->term ||
-                                            raft->vote != spate_raft_member(raft, place));
+        const bool is_void =
+            is_promise && (answers->asked_term != raft->term || raft->vote != answers->to);
         const bool is_ready = !is_promise || spate_raft_vote_is_durable(raft);
         struct spate_message *message = NULL;
         if (!is_void && is_ready) {
-            message = spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE_RESULT, place);
+            message = spate_effects_message(raft, effects, SPATE_MESSAGE_VOTE_RESULT, answers->to);
         }
         if (message != NULL) {
             message->peer_session = answers->vote_session;
@@ -167,7 +205,7 @@ static void send_answers(struct spate_raft *raft, struct spate_effects *effects,
     }
     if (answers->has_stale_append && spate_raft_term_is_durable(raft)) {
         struct spate_message *message =
-            spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, place);
+            spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, answers->to);
         if (message != NULL) {
             message->peer_session = answers->stale_session;
             message->append_result.round = answers->stale_round;
@@ -176,25 +214,24 @@ static void send_answers(struct spate_raft *raft, struct spate_effects *effects,
         }
     }
     if (!answers->has_vote && !answers->has_stale_append) {
-        raft->owed &= ~(1u << place);
+        raft->owed &= ~(1u << slot);
     }
 }
 
 void spate_vote_send(struct spate_raft *raft, struct spate_effects *effects)
 {
-    spate_assert(raft->owed >> raft->options.membership.count == 0);
+    spate_assert(raft->owed >> SPATE_MEMBERS_MAX == 0);
     const bool is_asking =
         raft->role == SPATE_ROLE_CANDIDATE || raft->role == SPATE_ROLE_PRE_CANDIDATE;
 
     spate_assert(is_asking || raft->unasked == 0);
     if (is_asking && raft->now >= raft->ask_again_at) {
         /* Repeat what was lost: voters that have said nothing. */
-        for (uint32_t place = 0; place < raft->options.membership.count; place++) {
+        for (uint32_t place = 0; place < raft->configs.now.count; place++) {
             const uint32_t bit = 1u << place;
             const bool is_silent = ((raft->granted | raft->refused) & bit) == 0;
             if (place != raft->self && is_silent &&
-                spate_membership_is_voter(&raft->options.membership,
-                                          spate_raft_member(raft, place))) {
+                spate_membership_is_voter(&raft->configs.now, spate_raft_member(raft, place))) {
                 raft->unasked |= bit;
             }
         }

@@ -23,6 +23,7 @@ static bool decode_vote(const uint8_t *from, uint32_t bytes, struct spate_messag
     if (bytes != VOTE_BYTES || (from[AT_FLAGS] & ~(unsigned)FLAGS_VOTE) != 0) {
         return false;
     }
+    vote.is_transfer = (from[AT_FLAGS] & FLAG_TRANSFER) != 0;
     vote.is_pre_vote = (from[AT_FLAGS] & FLAG_PRE_VOTE) != 0;
     vote.last.term = spate_get_u64(from + VOTE_AT_LAST_TERM);
     vote.last.index = spate_get_u64(from + VOTE_AT_LAST_INDEX);
@@ -259,6 +260,8 @@ static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_messag
         return decode_snapshot(from, bytes, message);
     case SPATE_MESSAGE_SNAPSHOT_RESULT:
         return decode_snapshot_result(from, bytes, message);
+    case SPATE_MESSAGE_TIMEOUT_NOW:
+        return bytes == COMMON_BYTES && from[AT_FLAGS] == 0;
     case SPATE_MESSAGE_READ:
         return decode_read(from, bytes, message);
     case SPATE_MESSAGE_READ_RESULT:

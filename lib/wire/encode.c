@@ -26,6 +26,8 @@ uint32_t spate_wire_message_bytes(const struct spate_message *message)
         return SPATE_WIRE_SNAPSHOT_BYTES + spate_round_up_8(message->snapshot.size);
     case SPATE_MESSAGE_SNAPSHOT_RESULT:
         return SNAPSHOT_RESULT_BYTES;
+    case SPATE_MESSAGE_TIMEOUT_NOW:
+        return COMMON_BYTES;
     case SPATE_MESSAGE_READ:
         return READ_BYTES;
     case SPATE_MESSAGE_READ_RESULT:
@@ -162,7 +164,8 @@ static uint8_t flags_of(const struct spate_message *message)
     unsigned flags = 0;
 
     if (message->kind == SPATE_MESSAGE_VOTE) {
-        flags = message->vote.is_pre_vote ? FLAG_PRE_VOTE : 0;
+        flags = (message->vote.is_pre_vote ? FLAG_PRE_VOTE : 0u) |
+                (message->vote.is_transfer ? FLAG_TRANSFER : 0u);
     } else if (message->kind == SPATE_MESSAGE_VOTE_RESULT) {
         flags = (message->vote_result.is_pre_vote ? FLAG_PRE_VOTE : 0u) |
                 (message->vote_result.is_granted ? FLAG_GRANTED : 0u);
@@ -210,6 +213,8 @@ spate_err spate_wire_encode(const struct spate_message *message, const struct sp
         break;
     case SPATE_MESSAGE_SNAPSHOT_RESULT:
         encode_snapshot_result(&message->snapshot_result, to);
+        break;
+    case SPATE_MESSAGE_TIMEOUT_NOW:
         break;
     case SPATE_MESSAGE_READ:
         spate_put_u64(to + READ_AT_ID, message->read.id);

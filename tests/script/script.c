@@ -5,23 +5,22 @@
  *
  *   # a comment                        kept
  *   > nodes 3 manual-store             first command; also learners N, no-pre-vote,
- *                                      no-check-quorum, lease, count-max N, window N, bytes-max N
- *   > campaign 1                       its election timeout passes
- *   > deliver [from to [count]]        0 stands for any node; likewise drop; duplicate and delay
- *                                      take one message
- *   > cut 1 0, heal 1 0                the links of node 1, to all
- *   > store 1 [count], auto-store 1    completes batches
- *   > read 1                           asks for a read index
- *   > propose 1 count [size], elapse 1|all ms, flush 1, restart 1, stabilize
- *   > set-log 1 term vote 1 1 2        what is on its disk
- *   > compact 1 first, fetched 1 [fail], rtt 1 member us
- *   > log 1, status 1, pending         show
+ *                                      no-check-quorum, lease, joiners N, count-max N, window N,
+ * bytes-max N > campaign 1                       its election timeout passes > deliver [from to
+ * [count]]        0 stands for any node; likewise drop; duplicate and delay take one message > cut
+ * 1 0, heal 1 0                the links of node 1, to all > store 1 [count], auto-store 1
+ * completes batches > add 1 4 [votes | replaces 2], promote 1 4 5, remove 1 2 3 [override], replace
+ * 1 2 4 changes of the membership, told to node 1 > transfer 1 [to]                  node 1 is to
+ * hand over > read 1                           asks for a read index > propose 1 count [size],
+ * elapse 1|all ms, flush 1, restart 1, stabilize > set-log 1 term vote 1 1 2        what is on its
+ * disk > compact 1 first, fetched 1 [fail], rtt 1 member us > log 1, status 1, pending         show
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/types.h"
 #include "support/cluster.h"
 
 #define WORDS_MAX 32u
@@ -64,7 +63,9 @@ static void make_cluster(struct script *script)
         options.pre_vote_disabled |= word_is(script, w, "no-pre-vote");
         options.check_quorum_disabled |= word_is(script, w, "no-check-quorum");
         options.lease_enabled |= word_is(script, w, "lease");
-        if (word_is(script, w, "learners")) {
+        if (word_is(script, w, "joiners")) {
+            options.joiners = number(script, w + 1, 0);
+        } else if (word_is(script, w, "learners")) {
             options.learners = number(script, w + 1, 0);
         } else if (word_is(script, w, "count-max")) {
             options.append_count_max = number(script, w + 1, 0);
@@ -124,6 +125,35 @@ static bool run_network(struct script *script)
     return true;
 }
 
+/* Changes of the membership. */
+static bool run_change(struct script *script)
+{
+    static const char *const verbs[] = {"add", "promote", "remove", "replace"};
+    struct spate_change change = {.count = 0};
+    uint32_t kind = 0;
+
+    while (kind < SPATE_ARRAY_COUNT(verbs) && !word_is(script, 0, verbs[kind])) {
+        kind++;
+    }
+    if (kind == SPATE_ARRAY_COUNT(verbs)) {
+        return false;
+    }
+    change.kind = (enum spate_change_kind)kind;
+    for (uint32_t w = 2; w < script->word_count && change.count < SPATE_CHANGE_MEMBERS_MAX; w++) {
+        if (word_is(script, w, "override")) {
+            change.is_override = true;
+        } else if (word_is(script, w, "votes")) {
+            change.members[0].is_promotable = true;
+        } else if (word_is(script, w, "replaces")) {
+            change.members[0].replaces = number(script, ++w, 0);
+        } else {
+            change.members[change.count++].id = number(script, w, 0);
+        }
+    }
+    (void)cluster_change(script->cluster, number(script, 1, 0), &change);
+    return true;
+}
+
 /* Commands to one node. */
 static bool run_node(struct script *script)
 {
@@ -139,6 +169,8 @@ static bool run_node(struct script *script)
         cluster_flush(cluster, id);
     } else if (word_is(script, 0, "propose")) {
         (void)cluster_propose(cluster, id, number(script, 2, 1), number(script, 3, 8));
+    } else if (word_is(script, 0, "transfer")) {
+        (void)cluster_transfer(cluster, id, number(script, 2, 0));
     } else if (word_is(script, 0, "read")) {
         (void)cluster_read(cluster, id);
     } else if (word_is(script, 0, "elapse") && word_is(script, 1, "all")) {
@@ -201,7 +233,7 @@ static bool run_command(struct script *script, const char *line)
          word = strtok_r(NULL, " ", &rest)) {
         script->words[script->word_count++] = word;
     }
-    if (!run_other(script) && !run_network(script) && !run_node(script)) {
+    if (!run_other(script) && !run_network(script) && !run_change(script) && !run_node(script)) {
         (void)fprintf(stderr, "no such command: %s\n", line);
         return false;
     }

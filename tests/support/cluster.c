@@ -52,10 +52,16 @@ static void start(struct cluster *cluster, struct node *node)
         .check_quorum_enabled = !options->check_quorum_disabled,
         .lease_enabled = options->lease_enabled,
     };
+    if (node->id + options->joiners > options->nodes) {
+        raft_options.membership.count = 0;
+    } else {
+        raft_options.membership.count = options->nodes - options->joiners;
+    }
+    node->membership_index = 0;
     node->read_asked = 0;
     node->read_ready = 0;
     node->read_index = 0;
-    for (uint32_t i = 0; i < options->nodes; i++) {
+    for (uint32_t i = 0; i < raft_options.membership.count; i++) {
         raft_options.membership.members[i] =
             (struct spate_member){.id = i + 1, .is_voter = i + options->learners < options->nodes};
     }
@@ -337,6 +343,33 @@ spate_err cluster_propose(struct cluster *cluster, spate_node_id id, uint32_t co
     cluster_flush(cluster, id);
     free(data);
     return err;
+}
+
+enum spate_change_verdict cluster_change(struct cluster *cluster, spate_node_id id,
+                                         const struct spate_change *change)
+{
+    struct node *node = cluster_node_of(cluster, id);
+    struct spate_event event = {.kind = SPATE_EVENT_CHANGE, .change = change};
+    cluster_step(cluster, node, &event);
+    const enum spate_change_verdict verdict = node->effects.change_verdict;
+    if (verdict != SPATE_CHANGE_ACCEPTED) {
+        cluster_write_down(cluster, "  %u says %s\n", id, spate_change_name(verdict));
+    }
+    cluster_flush(cluster, id);
+    return verdict;
+}
+
+bool cluster_transfer(struct cluster *cluster, spate_node_id id, spate_node_id to)
+{
+    struct node *node = cluster_node_of(cluster, id);
+    struct spate_event event = {.kind = SPATE_EVENT_TRANSFER, .transfer = {.to = to}};
+    cluster_step(cluster, node, &event);
+    const bool is_accepted = node->effects.transfer_accepted;
+    if (!is_accepted) {
+        cluster_write_down(cluster, "  %u hands over to nobody\n", id);
+    }
+    cluster_flush(cluster, id);
+    return is_accepted;
 }
 
 uint64_t cluster_read(struct cluster *cluster, spate_node_id id)

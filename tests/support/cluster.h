@@ -14,6 +14,7 @@
 
 struct cluster_options {
     uint32_t nodes;    /* 1 to 7 */
+    uint32_t joiners;  /* Of these nodes, the last ones: they know no membership. */
     uint32_t learners; /* Of these nodes, the last ones. */
     bool pre_vote_disabled;
     bool check_quorum_disabled;
@@ -51,6 +52,10 @@ void cluster_elapse(struct cluster *cluster, spate_node_id id, spate_time_ns ns)
 void cluster_elapse_all(struct cluster *cluster, spate_time_ns ns);
 void cluster_campaign(struct cluster *cluster, spate_node_id id); /* Its election timeout passes. */
 spate_err cluster_propose(struct cluster *cluster, spate_node_id id, uint32_t count, uint32_t size);
+/* What the node says to the change. */
+enum spate_change_verdict cluster_change(struct cluster *cluster, spate_node_id id,
+                                         const struct spate_change *change);
+bool cluster_transfer(struct cluster *cluster, spate_node_id id, spate_node_id to);
 /* Asks for a read index; returns the number of the read. */
 uint64_t cluster_read(struct cluster *cluster, spate_node_id id);
 /* The newest read of the node that may be answered, and at which index. */

@@ -45,6 +45,7 @@ struct node {
     enum spate_role role;
     spate_term term;
     spate_index commit;
+    spate_index membership_index;
     uint64_t read_asked, read_ready;
     spate_index read_index;
     spate_index read_floor[READS_MAX]; /* By number: what some node had committed when asked. */
@@ -76,6 +77,7 @@ void cluster_send(struct cluster *cluster, struct node *node, const struct spate
 void cluster_write_down(struct cluster *cluster, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void cluster_write_message(struct cluster *cluster, const struct spate_message *m);
+void cluster_write_members(struct cluster *cluster, const struct node *node);
 void cluster_note_state(struct cluster *cluster, struct node *node);
 /* Everything that a message promises is on the disk of its sender; aborts. */
 void cluster_check_promise(const struct node *node, const struct spate_message *m);

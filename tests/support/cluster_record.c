@@ -37,6 +37,38 @@ const char *cluster_transcript(struct cluster *cluster)
     return cluster->transcript;
 }
 
+static void write_voters(struct cluster *cluster, const struct spate_membership *membership,
+                         bool is_next)
+{
+    const char *separator = "";
+    for (uint32_t i = 0; i < membership->count; i++) {
+        const struct spate_member *member = &membership->members[i];
+        if (is_next ? member->is_voter_next : member->is_voter) {
+            cluster_write_down(cluster, "%s%u", separator, member->id);
+            separator = " ";
+        }
+    }
+}
+
+void cluster_write_members(struct cluster *cluster, const struct node *node)
+{
+    const struct spate_membership *membership = spate_raft_membership(node->raft);
+    cluster_write_down(cluster, "%u has members of %llu: voters ", node->id,
+                       (unsigned long long)node->membership_index);
+    write_voters(cluster, membership, false);
+    if (spate_membership_is_joint(membership)) {
+        cluster_write_down(cluster, " and then ");
+        write_voters(cluster, membership, true);
+    }
+    for (uint32_t i = 0; i < membership->count; i++) {
+        const struct spate_member *member = &membership->members[i];
+        if (!member->is_voter && !member->is_voter_next) {
+            cluster_write_down(cluster, ", learner %u", member->id);
+        }
+    }
+    cluster_write_down(cluster, "%s\n", membership->is_overridden ? ", overridden" : "");
+}
+
 void cluster_note_state(struct cluster *cluster, struct node *node)
 {
     const struct spate_effects *effects = &node->effects;
@@ -62,6 +94,10 @@ void cluster_note_state(struct cluster *cluster, struct node *node)
                 spate_assert(term == cluster->committed[i]);
             }
         }
+    }
+    if (effects->membership_index != node->membership_index) {
+        node->membership_index = effects->membership_index;
+        cluster_write_members(cluster, node);
     }
     spate_assert(effects->read_ready <= node->read_asked);
     if (effects->read_ready != node->read_ready) {
@@ -96,10 +132,10 @@ void cluster_write_message(struct cluster *cluster, const struct spate_message *
     cluster_write_down(cluster, "  %u>%u ", m->from, m->to);
     switch (m->kind) {
     case SPATE_MESSAGE_VOTE:
-        cluster_write_down(cluster, "%s term %llu last %llu/%llu\n",
-                           m->vote.is_pre_vote ? "pre-vote" : "vote", (unsigned long long)m->term,
-                           (unsigned long long)m->vote.last.term,
-                           (unsigned long long)m->vote.last.index);
+        cluster_write_down(
+            cluster, "%s%s term %llu last %llu/%llu\n", m->vote.is_pre_vote ? "pre-vote" : "vote",
+            m->vote.is_transfer ? " wanted" : "", (unsigned long long)m->term,
+            (unsigned long long)m->vote.last.term, (unsigned long long)m->vote.last.index);
         break;
     case SPATE_MESSAGE_VOTE_RESULT:
         cluster_write_down(cluster, "%s %s term %llu asked %llu\n",
@@ -136,6 +172,9 @@ void cluster_write_message(struct cluster *cluster, const struct spate_message *
                                (unsigned long long)m->append_result.hint_term,
                                (unsigned long long)m->append_result.last);
         }
+        break;
+    case SPATE_MESSAGE_TIMEOUT_NOW:
+        cluster_write_down(cluster, "campaign now, term %llu\n", (unsigned long long)m->term);
         break;
     case SPATE_MESSAGE_READ:
         cluster_write_down(cluster, "read %llu term %llu\n", (unsigned long long)m->read.id,

@@ -174,10 +174,10 @@ static void options_out_of_range_are_refused(void **state)
     raft = NULL;
     for (uint32_t n = 0; n < 12; n++) {
         struct spate_raft_options bad = good;
-        bad.self = n == 0 ? 2 : bad.self;
+        bad.self = n == 0 ? 0 : bad.self;
         bad.session = n == 1 ? 0 : bad.session;
         bad.log = n == 2 ? NULL : bad.log;
-        bad.membership.count = n == 3 ? 0 : bad.membership.count;
+        bad.membership.count = n == 3 ? SPATE_MEMBERS_MAX + 1 : bad.membership.count;
         bad.term = n == 4 ? UINT64_MAX : bad.term;
         bad.commit = n == 5 ? 1 : bad.commit; /* Beyond the log. */
         bad.election_timeout_ns_min = n == 6 ? 300 : bad.election_timeout_ns_min;
@@ -228,7 +228,7 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
     static const enum spate_message_kind kinds[] = {
         SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
         SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_READ,
-        SPATE_MESSAGE_READ_RESULT,   SPATE_MESSAGE_SNAPSHOT};
+        SPATE_MESSAGE_READ_RESULT,   SPATE_MESSAGE_SNAPSHOT,    SPATE_MESSAGE_TIMEOUT_NOW};
     struct spate_message m = {.kind = kinds[draw(seed) % SPATE_ARRAY_COUNT(kinds)],
                               .from = (spate_node_id)(draw(seed) % 5),
                               .to = (spate_node_id)(1 + draw(seed) % 3),
@@ -238,6 +238,7 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
     switch (m.kind) {
     case SPATE_MESSAGE_VOTE:
         m.vote.is_pre_vote = draw(seed) % 2;
+        m.vote.is_transfer = draw(seed) % 2;
         m.vote.last = (struct spate_entry_id){.term = lie(seed), .index = lie(seed)};
         break;
     case SPATE_MESSAGE_VOTE_RESULT:
@@ -261,6 +262,8 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
         m.append_result.match = lie(seed) % 2; /* A greater lie would be believed: Raft trusts. */
         m.append_result.last = lie(seed);
         m.append_result.hint_term = lie(seed);
+        break;
+    case SPATE_MESSAGE_TIMEOUT_NOW:
         break;
     case SPATE_MESSAGE_READ:
         m.read.id = lie(seed);

@@ -151,15 +151,18 @@ static void chunks_that_cannot_be_are_malformed(void **state)
     }
 }
 
-static void reads_have_exactly_these_bytes(void **state)
+static void reads_and_transfers_have_exactly_these_bytes(void **state)
 {
     (void)state;
     static const uint8_t read[] = {10, 0, 0, 0, 32, 0, 0, 0, COMMON_BYTES, 9, 0, 0, 0, 0, 0, 0, 0};
     static const uint8_t read_result[] = {11, 0, 0, 0, 40, 0, 0, 0, COMMON_BYTES, /* */
                                           9,  0, 0, 0, 0,  0, 0, 0, 12,
                                           0,  0, 0, 0, 0,  0, 0};
-    struct spate_message message = {.kind = SPATE_MESSAGE_READ, COMMON};
+    static const uint8_t timeout_now[] = {7, 0, 0, 0, 24, 0, 0, 0, COMMON_BYTES};
+    struct spate_message message = {.kind = SPATE_MESSAGE_TIMEOUT_NOW, COMMON};
 
+    assert_golden(&message, timeout_now, sizeof timeout_now);
+    message = (struct spate_message){.kind = SPATE_MESSAGE_READ, COMMON};
     message.read.id = 9;
     assert_golden(&message, read, sizeof read);
     message = (struct spate_message){.kind = SPATE_MESSAGE_READ_RESULT, COMMON};
@@ -173,7 +176,7 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
     static const enum spate_message_kind kinds[] = {
         SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
         SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
-        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT};
+        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT, SPATE_MESSAGE_TIMEOUT_NOW};
     struct spate_message message = {
         .kind = kinds[spate_prng_below(prng, SPATE_ARRAY_COUNT(kinds))],
         .term = spate_prng_between(prng, 10, UINT64_MAX),
@@ -185,6 +188,7 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
     switch (message.kind) {
     case SPATE_MESSAGE_VOTE:
         message.vote.is_pre_vote = spate_prng_below(prng, 2) == 1;
+        message.vote.is_transfer = spate_prng_below(prng, 2) == 1;
         message.vote.last.term = spate_prng_below(prng, 3);
         message.vote.last.index = message.vote.last.term == 0 ? 0 : spate_prng_next(prng) | 1;
         break;
@@ -215,6 +219,8 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
         message.forward_result = (struct spate_message_forward_result){
             spate_prng_next(prng), (uint32_t)spate_prng_below(prng, SPATE_ERR_COUNT),
             spate_prng_next(prng), spate_prng_next(prng)};
+        break;
+    case SPATE_MESSAGE_TIMEOUT_NOW:
         break;
     case SPATE_MESSAGE_READ:
         message.read.id = spate_prng_next(prng) | 1;
@@ -250,6 +256,7 @@ static void assert_same(const struct spate_message *a, const struct spate_messag
         assert_memory_equal(a->forward.data, b->forward.data, a->forward.size);
     } else if (a->kind == SPATE_MESSAGE_VOTE) {
         assert_true(a->vote.is_pre_vote == b->vote.is_pre_vote);
+        assert_true(a->vote.is_transfer == b->vote.is_transfer);
         assert_true(a->vote.last.term == b->vote.last.term);
         assert_true(a->vote.last.index == b->vote.last.index);
     } else if (a->kind == SPATE_MESSAGE_VOTE_RESULT) {
@@ -262,6 +269,8 @@ static void assert_same(const struct spate_message *a, const struct spate_messag
         assert_true(x->is_accepted == y->is_accepted && x->round == y->round);
         assert_true(x->prev == y->prev && x->match == y->match);
         assert_true(x->last == y->last && x->hint_term == y->hint_term);
+    } else if (a->kind == SPATE_MESSAGE_TIMEOUT_NOW) {
+        return;
     } else if (a->kind == SPATE_MESSAGE_READ) {
         assert_true(a->read.id == b->read.id);
     } else if (a->kind == SPATE_MESSAGE_READ_RESULT) {
@@ -426,7 +435,7 @@ static void what_no_correct_member_sends_is_malformed(void **state)
     static const struct change result_changes[] = {{56, SPATE_ERR_COUNT, 4}, {60, 1, 4}};
     struct spate_message vote = {.kind = SPATE_MESSAGE_VOTE, .term = 5, .session = 1};
     static const struct change vote_changes[] = {
-        {1, 2, 1}, {8, 0, 8}, {32, 6, 8}, {32, 0, 8}, {40, 0, 8}};
+        {1, 4, 1}, {8, 0, 8}, {32, 6, 8}, {32, 0, 8}, {40, 0, 8}};
     struct spate_message vote_result = {.kind = SPATE_MESSAGE_VOTE_RESULT, .term = 5, .session = 1};
     static const struct change vote_result_changes[] = {{1, 4, 1}, {32, 0, 8}};
     struct spate_message append_result = {
@@ -453,7 +462,7 @@ int main(void)
         cmocka_unit_test(messages_have_exactly_these_bytes),
         cmocka_unit_test(snapshots_have_exactly_these_bytes),
         cmocka_unit_test(chunks_that_cannot_be_are_malformed),
-        cmocka_unit_test(reads_have_exactly_these_bytes),
+        cmocka_unit_test(reads_and_transfers_have_exactly_these_bytes),
         cmocka_unit_test(messages_survive_the_round_trip),
         cmocka_unit_test(a_message_cut_short_is_malformed),
         cmocka_unit_test(decoding_is_exact),
