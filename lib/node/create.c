@@ -17,8 +17,8 @@ static bool options_are_valid(const struct spate_node_options *options)
 {
     return options->session != 0 && options->link != NULL && options->store != NULL &&
            options->clock != NULL && options->reclaim != NULL && options->fsm != NULL &&
-           spate_membership_is_valid(&options->membership) &&
-           spate_membership_find(&options->membership, options->self) < SPATE_MEMBERS_MAX &&
+           options->self != 0 &&
+           (options->membership.count == 0 || spate_membership_is_valid(&options->membership)) &&
            options->election_timeout_ns_min > 0 &&
            options->election_timeout_ns_min <= options->election_timeout_ns_max &&
            options->heartbeat_ns > 0 && options->heartbeat_ns < options->election_timeout_ns_min;
@@ -99,7 +99,9 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .session = options->session,
         .seed = options->seed,
         .log = node->log,
+        .incarnation = options->incarnation,
         .membership = options->membership,
+        .membership_index = options->membership_index,
         .term = loaded->hard_state.term,
         .vote = loaded->hard_state.vote,
         .commit = atomic_load_explicit(&node->commit_shown, memory_order_relaxed),

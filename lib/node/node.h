@@ -28,7 +28,12 @@ struct spate_node_options {
     spate_node_id self;
     uint64_t session; /* Drawn at each process start; not 0; the link's too. */
     uint64_t seed;
+    uint64_t incarnation; /* Of self, as in raft.h. */
+
+    /* Of the founders, in force until the snapshot or the log says something else. Empty: this node
+     * joins a cluster, and hears from others who is who. */
     struct spate_membership membership;
+    spate_index membership_index; /* 0. (A snapshot that is found at start sets both.) */
 
     struct spate_link *link;       /* Owned by the node from creation on. */
     struct spate_store *store;     /* Likewise. */

@@ -311,6 +311,9 @@ void spate_node_step(struct spate_node *node, struct spate_event *event);
 /* recover.c: what stands in the store becomes the log in memory. */
 spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded);
 
+/* membership.c: looks for memberships among the stored entries [first, after). */
+spate_err spate_node_find_membership(struct spate_node *node, spate_index first, spate_index after);
+
 /* frames.c: network -> engine. Returns the payloads taken. */
 uint32_t spate_node_take_frames(struct spate_node *node);
 

@@ -121,6 +121,9 @@ spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded 
     if (err == SPATE_OK) {
         err = read_base(store, ret_loaded, first - 1, &base);
     }
+    if (err == SPATE_OK) {
+        err = spate_node_find_membership(node, ret_loaded->base.index + 1, first);
+    }
     if (err != SPATE_OK) {
         return err == SPATE_ERR_NOT_FOUND ? SPATE_ERR_CORRUPT : err;
     }
