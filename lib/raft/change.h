@@ -36,7 +36,6 @@ struct spate_change {
     X(MALFORMED, "not a change: name each member once, with an id of 1 or more")              \
     X(EXISTS, "a member has this id already: remove it first, or choose another id")          \
     X(ADDRESS_USED, "another member has this address: choose another")                        \
-    X(OLD_INCARNATION, "this member was here before: it needs a new incarnation")             \
     X(UNKNOWN, "no member has this id: see the list of members")                              \
     X(IS_VOTER, "this member votes already")                                                  \
     X(IS_LEARNER, "this member is a learner: only a voter can be replaced")                   \

@@ -32,8 +32,7 @@ static bool hard_state_is_valid(const struct spate_raft *raft)
 static bool role_is_valid(const struct spate_raft *raft)
 {
     const spate_node_id self = raft->options.self;
-    const bool is_voter =
-        raft->self != SPATE_MEMBERS_MAX && spate_membership_is_voter(&raft->configs.now, self);
+    const bool is_voter = spate_members_may_campaign(raft);
 
     if ((raft->granted & raft->refused) != 0) {
         return false;

@@ -33,7 +33,11 @@ void spate_commit_follow(struct spate_raft *raft)
     spate_assert(!spate_raft_is_leader(raft));
     spate_assert(index <= spate_log_last(raft->log));
     if (index > raft->commit) {
+        const bool is_settled = raft->commit < raft->configs.index && index >= raft->configs.index;
         raft->commit = index;
         raft->is_dirty = true;
+        if (is_settled) {
+            spate_election_rest(raft); /* Who was removed is so for good. */
+        }
     }
 }

@@ -16,10 +16,7 @@ void spate_election_arm(struct spate_raft *raft)
 static enum spate_role role_at_rest(const struct spate_raft *raft)
 {
     spate_assert(raft->self <= SPATE_MEMBERS_MAX);
-    return raft->self != SPATE_MEMBERS_MAX &&
-                   spate_membership_is_voter(&raft->configs.now, raft->options.self)
-               ? SPATE_ROLE_FOLLOWER
-               : SPATE_ROLE_LEARNER;
+    return spate_members_may_campaign(raft) ? SPATE_ROLE_FOLLOWER : SPATE_ROLE_LEARNER;
 }
 
 void spate_election_rest(struct spate_raft *raft)
@@ -82,6 +79,13 @@ static uint32_t other_voters(const struct spate_raft *raft)
     return voters;
 }
 
+/* None, when the membership that we are to agree upon is without us. */
+static uint32_t own_vote(const struct spate_raft *raft)
+{
+    spate_assert(raft->self <= SPATE_MEMBERS_MAX);
+    return raft->self == SPATE_MEMBERS_MAX ? 0 : 1u << raft->self;
+}
+
 static void begin_asking(struct spate_raft *raft)
 {
     spate_assert(raft->role != SPATE_ROLE_LEADER);
@@ -122,7 +126,7 @@ void spate_election_campaign(struct spate_raft *raft)
     }
     begin_asking(raft);
     raft->role = SPATE_ROLE_PRE_CANDIDATE;
-    raft->granted = 1u << raft->self; /* Promises nothing, so nothing need be durable. */
+    raft->granted = own_vote(raft); /* Promises nothing, so nothing need be durable. */
     spate_election_count(raft);
 }
 
@@ -163,7 +167,7 @@ void spate_election_count(struct spate_raft *raft)
     spate_assert(raft->granted >> raft->configs.now.count == 0);
     spate_assert(raft->refused >> raft->configs.now.count == 0);
     if (raft->role == SPATE_ROLE_CANDIDATE && spate_raft_vote_is_durable(raft)) {
-        raft->granted |= 1u << raft->self;
+        raft->granted |= own_vote(raft);
     }
     if (raft->role != SPATE_ROLE_CANDIDATE && raft->role != SPATE_ROLE_PRE_CANDIDATE) {
         return;
@@ -182,7 +186,7 @@ void spate_election_count(struct spate_raft *raft)
     case SPATE_VOTE_WON:
         if (raft->role == SPATE_ROLE_PRE_CANDIDATE) {
             become_candidate(raft);
-        } else if ((raft->granted & 1u << raft->self) != 0) {
+        } else if (spate_raft_vote_is_durable(raft)) {
             become_leader(raft);
         }
         break;

@@ -146,6 +146,24 @@ void spate_members_reset(struct spate_raft *raft, spate_index index,
     adopt(raft, &old);
 }
 
+/*
+ * Also who is removed by a membership that is not committed yet: it may be the only one that can
+ * have it committed (thesis section 4.2.2, and tests/track-record.md).
+ */
+bool spate_members_may_campaign(const struct spate_raft *raft)
+{
+    const struct spate_configs *configs = &raft->configs;
+    const struct spate_membership *last =
+        configs->index > raft->commit && raft->self == SPATE_MEMBERS_MAX ? &configs->before
+                                                                         : &configs->now;
+    const uint32_t place = spate_membership_find(last, raft->options.self);
+
+    spate_assert(configs->index_before <= configs->index);
+    return place != SPATE_MEMBERS_MAX &&
+           last->members[place].incarnation == raft->options.incarnation &&
+           (last->members[place].is_voter || last->members[place].is_voter_next);
+}
+
 const struct spate_membership *spate_raft_membership(const struct spate_raft *raft)
 {
     spate_assert(raft != NULL);

@@ -211,6 +211,7 @@ void spate_members_cut(struct spate_raft *raft, spate_index last_kept);
 /* A snapshot says who the members are. */
 void spate_members_reset(struct spate_raft *raft, spate_index index,
                          const struct spate_membership *membership);
+bool spate_members_may_campaign(const struct spate_raft *raft);
 void spate_members_change(struct spate_raft *raft, const struct spate_change *change,
                           struct spate_effects *effects);
 /* Leader: carries changes through, promotes who has caught up, goes when it was removed. */
