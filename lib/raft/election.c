@@ -16,6 +16,7 @@ void spate_election_arm(struct spate_raft *raft)
 static enum spate_role role_at_rest(const struct spate_raft *raft)
 {
     spate_assert(raft->self <= SPATE_MEMBERS_MAX);
+    spate_assert(raft->options.self != 0);
     return spate_members_may_campaign(raft) ? SPATE_ROLE_FOLLOWER : SPATE_ROLE_LEARNER;
 }
 
@@ -83,6 +84,7 @@ static uint32_t other_voters(const struct spate_raft *raft)
 static uint32_t own_vote(const struct spate_raft *raft)
 {
     spate_assert(raft->self <= SPATE_MEMBERS_MAX);
+    spate_assert(raft->self == SPATE_MEMBERS_MAX || raft->self < raft->configs.now.count);
     return raft->self == SPATE_MEMBERS_MAX ? 0 : 1u << raft->self;
 }
 

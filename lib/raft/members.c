@@ -159,6 +159,7 @@ bool spate_members_may_campaign(const struct spate_raft *raft)
     const uint32_t place = spate_membership_find(last, raft->options.self);
 
     spate_assert(configs->index_before <= configs->index);
+    spate_assert(raft->self <= SPATE_MEMBERS_MAX);
     return place != SPATE_MEMBERS_MAX &&
            last->members[place].incarnation == raft->options.incarnation &&
            (last->members[place].is_voter || last->members[place].is_voter_next);
@@ -237,6 +238,7 @@ static uint32_t caught_up(const struct spate_raft *raft)
 uint32_t spate_members_caught_up(const struct spate_raft *raft)
 {
     spate_assert(raft != NULL);
+    spate_assert(raft->configs.now.count <= SPATE_MEMBERS_MAX);
     return spate_raft_is_leader(raft) ? caught_up(raft) : 0;
 }
 
@@ -294,17 +296,19 @@ void spate_members_change(struct spate_raft *raft, const struct spate_change *ch
     spate_assert(effects->change_index <= spate_log_last(raft->log));
 }
 
-/* The commit index of half an election timeout ago, or somewhat earlier. */
-static void move_mark(struct spate_raft *raft)
+/* The commit index of half an election timeout ago, or somewhat earlier. Whether it moved: often
+ * enough to look whether somebody has caught up. */
+static bool move_mark(struct spate_raft *raft)
 {
     spate_assert(spate_raft_is_leader(raft));
     if (raft->now < raft->mark_at) {
-        return;
+        return false;
     }
     raft->mark_before = raft->mark;
     raft->mark = raft->commit;
     raft->mark_at = raft->now + raft->options.election_timeout_ns_min / 2;
     spate_assert(raft->mark_before <= raft->mark);
+    return true;
 }
 
 void spate_members_advance(struct spate_raft *raft, struct spate_effects *effects)
@@ -315,7 +319,7 @@ void spate_members_advance(struct spate_raft *raft, struct spate_effects *effect
 
     spate_assert(spate_raft_is_leader(raft));
     spate_assert(now->count >= 1);
-    move_mark(raft);
+    const bool is_time = move_mark(raft);
     if (!may_change(raft)) {
         return;
     }
@@ -330,7 +334,7 @@ void spate_members_advance(struct spate_raft *raft, struct spate_effects *effect
         spate_election_follow(raft, raft->term, 0);
         return;
     }
-    if (raft->transfer.to == 0 && spate_change_find(now, caught_up(raft), &change) &&
+    if (is_time && raft->transfer.to == 0 && spate_change_find(now, caught_up(raft), &change) &&
         spate_change_apply(now, &change, &next) == SPATE_CHANGE_ACCEPTED) {
         raft->is_waiting = !append(raft, &next) || raft->is_waiting;
     }
