@@ -6,6 +6,7 @@
 #include "net/socket/socket.h"
 #include "store/lmdb/lmdb.h"
 #include "store/mem/mem.h"
+#include "store/wal/wal.h"
 
 struct spate_clock *spate_core_open_clock(void)
 {
@@ -93,20 +94,56 @@ spate_err spate_core_open_net(const struct spate *spate, const struct spate_opti
                : open_socket(options, addresses, line, ret_net);
 }
 
-static spate_err open_disk(struct spate *spate, const struct spate_options *options,
+static spate_err open_lmdb(struct spate *spate, const struct spate_options *options,
+                           const struct spate_store_identity *identity,
                            const struct spate_message_line *line, struct spate_store **ret_store)
 {
-    struct spate_store_lmdb_options lmdb = {
+    const struct spate_store_lmdb_options lmdb = {
         .directory = options->directory,
         .map_bytes = options->store_bytes_max,
-        .identity = {.node_id = options->id, .incarnation = 1},
+        .identity = *identity,
         .waker = &spate->store_waker.waker,
     };
 
-    for (uint32_t i = 0; i < sizeof lmdb.identity.cluster_id; i++) {
-        lmdb.identity.cluster_id[i] = options->cluster_id[i];
-    }
     return spate_store_lmdb_create(&lmdb, ret_store, line->text, line->bytes);
+}
+
+static spate_err open_wal(struct spate *spate, const struct spate_options *options,
+                          const struct spate_store_identity *identity,
+                          const struct spate_message_line *line, struct spate_store **ret_store)
+{
+    const struct spate_store_wal_options wal = {
+        .directory = options->directory,
+        .low_bytes = options->disk_low_bytes,
+        .identity = *identity,
+        .waker = &spate->store_waker.waker,
+    };
+
+    return spate_store_wal_create(&wal, ret_store, line->text, line->bytes);
+}
+
+/* What the directory has is opened as what it is, whatever the default. */
+static spate_err open_disk(struct spate *spate, const struct spate_options *options,
+                           const struct spate_message_line *line, struct spate_store **ret_store)
+{
+    const bool has_lmdb = spate_store_lmdb_is_in(options->directory);
+    const bool has_wal = spate_store_wal_is_in(options->directory);
+    struct spate_store_identity identity = {.node_id = options->id, .incarnation = 1};
+
+    for (uint32_t i = 0; i < sizeof identity.cluster_id; i++) {
+        identity.cluster_id[i] = options->cluster_id[i];
+    }
+    if ((options->disk == SPATE_DISK_WAL && has_lmdb && !has_wal) ||
+        (options->disk == SPATE_DISK_LMDB && has_wal)) {
+        return spate_explain(line, SPATE_ERR_INVALID,
+                             "the data in %s is in the format %s: set disk to that or to auto, or "
+                             "choose another directory",
+                             options->directory, has_wal ? "wal" : "lmdb");
+    }
+    return options->disk == SPATE_DISK_LMDB ||
+                   (options->disk == SPATE_DISK_AUTO && has_lmdb && !has_wal)
+               ? open_lmdb(spate, options, &identity, line, ret_store)
+               : open_wal(spate, options, &identity, line, ret_store);
 }
 
 spate_err spate_core_open_store(struct spate *spate, const struct spate_options *options,

@@ -33,6 +33,7 @@ struct cluster_options harness_cluster(const struct harness *harness, bool is_bu
         .transport = harness->transport,
         .is_busy = is_busy,
         .directory = directory,
+        .disk = harness->disk,
         .frame_bytes = harness_core_frame_bytes(harness),
         .leader_cpu = harness->leader_cpu,
         .follower_cpu = harness->follower_cpu,
@@ -76,6 +77,9 @@ struct bench_row *harness_add_row(struct harness *harness, const char *name, con
     bench_row_label(row, "transport", "%s", transport_name(harness->transport->kind));
     bench_row_label(row, "polling", "%s", is_busy ? "busy" : "adaptive");
     bench_row_label(row, "durability", "%s", harness->is_durable ? "disk" : "memory");
+    if (harness->is_durable) {
+        bench_row_label(row, "disk", "%s", harness->disk == SPATE_DISK_LMDB ? "lmdb" : "wal");
+    }
     bench_row_label(row, "nodes", "%u", harness->nodes);
     bench_row_label(row, "payload", "%u", harness->payload_bytes);
     return row;

@@ -31,6 +31,7 @@ struct harness {
     bool polls_busy;     /* Measure with busy polling … */
     bool polls_adaptive; /* … and/or with adaptive. */
     bool is_durable;
+    enum spate_disk disk;
     uint32_t frame_bytes; /* 0: by transport. */
     uint32_t runs;
     double seconds;

@@ -40,6 +40,7 @@ static const char usage[] =
     "[300]\n"
     "  --leader-cpu N [0]  --follower-cpu N [1]\n"
     "  --dir DIR [.]            where durable runs write\n"
+    "  --disk wal|lmdb [wal]    how\n"
     "  --output DIR             report.html, env.json, results.*, *.hgrm, *.hlog\n";
 
 enum option_id {
@@ -62,6 +63,7 @@ enum option_id {
     LEADER_CPU,
     FOLLOWER_CPU,
     DIRECTORY,
+    DISK,
     OUTPUT,
     HELP
 };
@@ -86,6 +88,7 @@ static const struct option option_table[] = {
     {"leader-cpu", required_argument, NULL, LEADER_CPU},
     {"follower-cpu", required_argument, NULL, FOLLOWER_CPU},
     {"dir", required_argument, NULL, DIRECTORY},
+    {"disk", required_argument, NULL, DISK},
     {"output", required_argument, NULL, OUTPUT},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
@@ -226,6 +229,9 @@ static bool read_option(struct harness *harness, int id, char *text)
     case DIRECTORY:
         harness->directory = text;
         return true;
+    case DISK:
+        harness->disk = strcmp(text, "lmdb") == 0 ? SPATE_DISK_LMDB : SPATE_DISK_WAL;
+        return strcmp(text, "lmdb") == 0 || strcmp(text, "wal") == 0;
     case OUTPUT:
         harness->output = text;
         return true;

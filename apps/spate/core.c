@@ -112,12 +112,17 @@ static bool read_words(struct core *core)
     static const char *const durabilities[] = {"disk", "memory", NULL};
     static const char *const applies[] = {"inline", "thread", NULL};
     static const char *const reads[] = {"quorum", "lease", NULL};
+    static const char *const disks[] = {"auto", "wal", "lmdb", NULL};
     const struct {
         enum setting setting;
         const char *const *words;
-    } all[] = {{SETTING_TRANSPORT, transports},    {SETTING_POLL, polls},
-               {SETTING_INSECURE_PEERS, insecure}, {SETTING_DURABILITY, durabilities},
-               {SETTING_APPLY, applies},           {SETTING_READS, reads}};
+    } all[] = {{SETTING_TRANSPORT, transports},
+               {SETTING_POLL, polls},
+               {SETTING_INSECURE_PEERS, insecure},
+               {SETTING_DURABILITY, durabilities},
+               {SETTING_APPLY, applies},
+               {SETTING_READS, reads},
+               {SETTING_DISK, disks}};
     uint32_t words[SPATE_ARRAY_COUNT(all)] = {0};
 
     for (unsigned i = 0; i < SPATE_ARRAY_COUNT(all); i++) {
@@ -132,6 +137,7 @@ static bool read_words(struct core *core)
     core->options.durability = (enum spate_durability)words[3];
     core->options.apply_is_threaded = words[4] == 1;
     core->options.lease_enabled = words[5] == 1;
+    core->options.disk = (enum spate_disk)words[6];
     return true;
 }
 
@@ -145,6 +151,8 @@ static bool read_sizes_and_times(struct core *core)
                        MESSAGE_BYTES) &&
         settings_bytes(s, SETTING_LOG_BUDGET, 16u << 20, 1ull << 40, &o->log_budget_bytes,
                        core->message, MESSAGE_BYTES) &&
+        settings_bytes(s, SETTING_DISK_LOW, 1, 1ull << 50, &o->disk_low_bytes, core->message,
+                       MESSAGE_BYTES) &&
         settings_duration(s, SETTING_ELECTION_MIN, 1000000, 3600000000000ull,
                           &o->election_timeout_ns_min, core->message, MESSAGE_BYTES) &&
         settings_duration(s, SETTING_ELECTION_MAX, o->election_timeout_ns_min + 1, 3600000000000ull,

@@ -57,6 +57,9 @@ static int report_failure(const struct cores_answer *answer)
         text = spate_err_text(SPATE_ERR_UNKNOWN);
         code = EXIT_UNKNOWN;
         break;
+    case 507:
+        code = EXIT_IO;
+        break;
     case 400:
     case 413:
         code = EXIT_USAGE;

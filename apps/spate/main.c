@@ -43,6 +43,7 @@ enum exit_code exit_code_of(spate_err err)
     case SPATE_ERR_CORRUPT:
         return EXIT_CORRUPT;
     case SPATE_ERR_IO:
+    case SPATE_ERR_NO_SPACE:
         return EXIT_IO;
     case SPATE_ERR_PERMISSION:
         return EXIT_PERMISSION;

@@ -37,6 +37,9 @@
       "frames between cores are not sealed: refused | local | any")                                \
     X(DURABILITY, "durability", "disk", "disk | memory: what an acknowledged write is on")         \
     X(DATA, "data", "", "directory for what must last (durability disk)")                          \
+    X(DISK, "disk", "auto",                                                                        \
+      "auto | wal | lmdb: how the log lies in data; auto: as it does, or wal")                     \
+    X(DISK_LOW, "disk.low", "256M", "free space below which no more writes are taken")             \
     X(STATE_MACHINE, "state-machine", "kv", "kv | counting")                                       \
     X(QUOTA, "kv.quota", "1G", "bytes of keys and values; the same on all members")                \
     X(FRAME_BYTES, "raft.frame-bytes", "0",                                                        \

@@ -31,10 +31,11 @@ static const char *string(const json_t *json, const char *name)
 
 static void print_core(const char *address, const json_t *core)
 {
-    (void)printf("%-21s %4lld %-13s %6lld %6lld %12lld %12lld %12lld %-7s %s\n", address,
+    (void)printf("%-21s %4lld %-13s %6lld %6lld %12lld %12lld %12lld %-7s %s%s\n", address,
                  integer(core, "id"), string(core, "role"), integer(core, "leader"),
                  integer(core, "term"), integer(core, "durable"), integer(core, "committed"),
-                 integer(core, "applied"), string(core, "transport"), string(core, "durability"));
+                 integer(core, "applied"), string(core, "transport"), string(core, "durability"),
+                 json_is_true(json_object_get(core, "disk_low")) ? " (disk low)" : "");
 }
 
 static void print_peers(const json_t *core)

@@ -229,7 +229,7 @@ static bool read_arguments(struct agent *agent, int argument_count, char **argum
 {
     struct spate_options *options = &agent->options;
 
-    if (argument_count != 11) {
+    if (argument_count != 12) {
         return false;
     }
     options->id = (spate_node_id)strtoul(arguments[0], NULL, 10);
@@ -248,6 +248,7 @@ static bool read_arguments(struct agent *agent, int argument_count, char **argum
     options->durability =
         strcmp(arguments[3], "memory") == 0 ? SPATE_DURABILITY_MEMORY : SPATE_DURABILITY_DISK;
     options->directory = arguments[3];
+    options->disk = (enum spate_disk)strtoul(arguments[11], NULL, 10);
     options->frame_bytes_max = (uint32_t)strtoul(arguments[4], NULL, 10);
     agent->leader_cpu = (int)strtol(arguments[5], NULL, 10);
     agent->follower_cpu = (int)strtol(arguments[6], NULL, 10);

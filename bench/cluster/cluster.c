@@ -62,7 +62,7 @@ static bool name_members(struct cluster *cluster)
 static bool start_agent(struct cluster *cluster, uint32_t agent)
 {
     const struct cluster_options *options = &cluster->options;
-    char texts[8][64];
+    char texts[9][64];
     char directory[512] = "memory";
     char program[512];
     char polling[] = "adaptive";
@@ -83,13 +83,14 @@ static bool start_agent(struct cluster *cluster, uint32_t agent)
                    (unsigned long long)options->log_budget_bytes);
     (void)snprintf(texts[5], sizeof texts[5], "%u", options->election_timeout_ms);
     (void)snprintf(texts[6], sizeof texts[6], "%u", options->sample_every);
+    (void)snprintf(texts[7], sizeof texts[7], "%d", (int)options->disk);
     struct transport_node node = options->transport->node[agent];
     char ip[] = "ip", netns[] = "netns", exec[] = "exec";
     char *arguments[] = {ip,       netns,     exec,     node.network_space,
                          program,  verb,      texts[0], cluster->members,
                          polling,  directory, texts[1], texts[2],
                          texts[3], texts[4],  texts[5], node.device,
-                         texts[6], NULL};
+                         texts[6], texts[7],  NULL};
     /* `ip netns exec` becomes the program: its process id is the core's. */
     if (!process_start(&cluster->agents[agent],
                        node.network_space[0] != '\0' ? arguments : arguments + 4)) {

@@ -24,6 +24,7 @@ struct cluster_options {
     uint64_t log_budget_bytes;
     uint32_t election_timeout_ms;
     uint32_t sample_every; /* As in spate_options. */
+    enum spate_disk disk;
 };
 
 struct cluster {

@@ -32,7 +32,8 @@ extern "C" {
     X(PERMISSION, "permission denied")                                                 \
     X(IO, "input or output failed")                                                    \
     X(NO_MEMORY, "out of memory")                                                      \
-    X(UNSUPPORTED, "not supported by this build or this machine")
+    X(UNSUPPORTED, "not supported by this build or this machine")                      \
+    X(NO_SPACE, "too little free space on the leader's disk; nothing was written")
 
 /* What a function tells of its success. */
 typedef enum spate_err {

@@ -82,7 +82,10 @@ struct spate_options {
     enum spate_poll_mode poll;
     enum spate_insecure insecure_peers;
     enum spate_durability durability;
-    const char *directory; /* For durability disk; made when absent. */
+    const char *directory;   /* For durability disk; made when absent. */
+    enum spate_disk disk;    /* How the log lies in it. */
+    uint64_t disk_low_bytes; /* A segment log: free space below which proposals are refused.
+                                0: 256 MiB */
 
     uint32_t frame_bytes_max;  /* UDP payload; 0: 1472, or 60000 when all is loopback; on DPDK what
                                   the MTU allows, at most 8064. */
@@ -212,6 +215,7 @@ struct spate_status {
     const char *device;        /* "memif:/run/spate"; "" on sockets. Lives as long as the core. */
     enum spate_poll_mode poll; /* What was decided: never AUTO. */
     bool is_insecure;          /* Frames are not sealed. */
+    bool is_disk_low;          /* Little free space: it refuses proposals while it leads. */
     uint32_t peer_count;
     struct spate_peer_status peers[SPATE_MEMBERS_MAX];
 };

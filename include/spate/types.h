@@ -58,6 +58,13 @@ enum spate_durability {
     SPATE_DURABILITY_MEMORY = 1, /* It is in the memory of a majority. */
 };
 
+/* How the log lies on disk, for SPATE_DURABILITY_DISK. */
+enum spate_disk {
+    SPATE_DISK_AUTO = 0, /* What the directory has; a segment log when it has nothing. */
+    SPATE_DISK_WAL = 1,  /* A segment log: one synced write for each group commit. */
+    SPATE_DISK_LMDB = 2, /* LMDB: two. */
+};
+
 /* The largest entry that can be proposed. */
 #define SPATE_ENTRY_BYTES_MAX (1u << 20)
 

@@ -94,6 +94,21 @@ void spate_node_take_forward(struct spate_node *node, const struct spate_message
     }
 }
 
+/* Answers all of what one frame brought with a refusal. */
+static void refuse_forwarded(struct spate_node *node, struct spate_node_peer *peer)
+{
+    struct spate_batch *batch = &node->forwarded_batch;
+
+    for (; batch->next < batch->count; batch->next++) {
+        struct spate_remembered *remembered = remembered_of(peer, batch->cookies[batch->next]);
+        remembered->state = SPATE_REMEMBERED_ANSWERED;
+        remembered->result.status = SPATE_ERR_NO_SPACE;
+        node->answers_owed--;
+        node->proposals_refused++;
+        send_answer(node, peer, &remembered->result);
+    }
+}
+
 /* Proposes what one frame brought. What finds no room is forgotten: its member repeats it. */
 void spate_node_propose_forwarded(struct spate_node *node)
 {
@@ -107,7 +122,9 @@ void spate_node_propose_forwarded(struct spate_node *node)
     spate_assert(batch->next == 0);
     const struct spate_origin origin = {.place = (uint32_t)(peer - node->peers),
                                         .epoch = peer->epoch};
-    if (node->role == SPATE_ROLE_LEADER) {
+    if (node->role == SPATE_ROLE_LEADER && spate_store_is_low(node->store)) {
+        refuse_forwarded(node, peer);
+    } else if (node->role == SPATE_ROLE_LEADER) {
         (void)spate_node_propose(node, batch, origin);
     }
     for (; batch->next < batch->count; batch->next++) {

@@ -130,6 +130,7 @@ struct spate_node_status {
     uint64_t compacted_past_members; /* Memory was short: entries went that a member still needs. */
     uint64_t fetches, fetches_missed; /* Reads of old entries for members far behind. */
     enum spate_durability durability;
+    bool is_disk_low; /* Little free space: it refuses proposals while it leads. */
 };
 
 /* What the node last published about itself (at least once per heartbeat). Thread: any. */

@@ -119,6 +119,30 @@ static bool pass_on_batch(struct spate_node *node, struct spate_batch *batch)
     return true;
 }
 
+/* A leader with little space on its disk takes nothing more, while it can still say so. */
+static bool refuse_batch(struct spate_node *node, struct spate_batch *batch)
+{
+    for (; batch->next < batch->count; batch->next++) {
+        const struct spate_result result = {.cookie = batch->cookies[batch->next],
+                                            .status = SPATE_ERR_NO_SPACE};
+        spate_port_reply(batch->port, &result);
+        node->proposals_refused++;
+    }
+    return true;
+}
+
+/* What becomes of a port's batch. False: not all of it could be dealt with now. */
+static bool take_batch(struct spate_node *node, struct spate_batch *batch)
+{
+    const struct spate_origin origin = {.place = batch->port->place, .epoch = 0};
+
+    if (node->role != SPATE_ROLE_LEADER) {
+        return pass_on_batch(node, batch);
+    }
+    return spate_store_is_low(node->store) ? refuse_batch(node, batch)
+                                           : spate_node_propose(node, batch, origin);
+}
+
 uint32_t spate_node_take_proposals(struct spate_node *node)
 {
     struct spate_batch *batch = &node->batch;
@@ -129,10 +153,7 @@ uint32_t spate_node_take_proposals(struct spate_node *node)
             break;
         }
         const uint32_t before = batch->next;
-        const struct spate_origin origin = {.place = batch->port->place, .epoch = 0};
-        const bool is_leader = node->role == SPATE_ROLE_LEADER;
-        const bool is_done =
-            is_leader ? spate_node_propose(node, batch, origin) : pass_on_batch(node, batch);
+        const bool is_done = take_batch(node, batch);
 
         taken += batch->next - before;
         if (!is_done) {

@@ -17,6 +17,8 @@
 #ifndef SPATE_STORE_STORE_H
 #define SPATE_STORE_STORE_H
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "base/types.h"
 #include "log/log.h"
@@ -110,7 +112,14 @@ struct spate_store {
     const struct spate_store_ops *ops;
     uint64_t batch_bytes_max; /* The largest batch that submit takes. */
     enum spate_durability durability;
+    const _Atomic bool *is_low; /* Little free space: no more proposals, please. NULL: never. */
 };
+
+/* Thread: the owner's. */
+static inline bool spate_store_is_low(const struct spate_store *store)
+{
+    return store->is_low != NULL && atomic_load_explicit(store->is_low, memory_order_relaxed);
+}
 
 /* How a driver tells the owner that poll has news. May be NULL: the owner polls anyway. */
 struct spate_waker {

@@ -25,6 +25,9 @@ SPATE = os.environ.get("SPATE", "spate")
 # "socket": loopback. "memif": DPDK over shared memory, with addresses that only its stack knows.
 TRANSPORT = os.environ.get("SPATE_TEST_TRANSPORT", "socket")
 
+# How the cores' logs lie on disk: "auto", "wal" or "lmdb".
+DISK = os.environ.get("SPATE_TEST_DISK", "auto")
+
 # Generous: a stalled machine and a sanitized build must not look like a dead leader.
 TIMES = ["--raft.election-timeout-min", "600ms", "--raft.election-timeout-max", "1200ms"]
 PATIENCE_S = 60
@@ -162,7 +165,7 @@ class Cluster:
 
     def arguments(self, core, *more):
         return [SPATE, "core", "--id", str(core), "--raft.members", self.members(),
-                "--insecure-peers", "local", "--durability", self.durability,
+                "--insecure-peers", "local", "--durability", self.durability, "--disk", DISK,
                 "--data", self.data(core), "--api.listen", f"127.0.0.1:{self.api[core]}",
                 "--health.listen", f"127.0.0.1:{self.health[core]}", *self.network(),
                 *TIMES, *self.flags, *more]

@@ -166,6 +166,35 @@ def damage(path, offset_of):
             data.write(b"damaged!")
 
 
+def writes_are_refused_while_space_is_low():
+    with Cluster(flags=["--disk.low", "1000000G"]) as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        for core in cluster.ids:  # The leader's own and those that are forwarded to it.
+            code, _, err = cluster.cli("kv", "put", "k", "v", core=core)
+            assert code == IO and "free space" in err, (code, err)
+        assert b"(disk low)" in cluster.cli("status")[1]
+        cluster.stop()
+        cluster.start(more=["--disk.low", "1M"])
+        cluster.wait_ready()
+        assert cluster.cli("kv", "put", "k", "v")[0] == 0
+        assert b"(disk low)" not in cluster.cli("status")[1]
+
+
+def data_stays_in_the_format_that_it_has():
+    with Cluster(1, flags=["--disk", "lmdb"]) as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        assert cluster.cli("kv", "put", "k", "v")[0] == 0
+        cluster.stop()
+        expect(USAGE, [cluster.data(1), "lmdb"], *cluster.arguments(1, "--disk", "wal")[1:])
+        cluster.start(more=["--disk", "auto"])
+        cluster.wait_ready()
+        assert cluster.cli("kv", "get", "k")[1].strip() == b"v"
+        cluster.stop()
+        assert not os.path.exists(cluster.data(1) + "/wal-identity")
+
+
 def damaged_data_is_refused_and_kept():
     with Cluster() as cluster:
         cluster.start()
@@ -175,7 +204,7 @@ def damaged_data_is_refused_and_kept():
         cluster.stop()
         copy = pathlib.Path(cluster.folder) / "copy"
         shutil.copytree(cluster.data(1), copy)
-        damage(copy / "data.mdb", 8192)
+        damage(copy / "wal-0000000000000001", 8192)
         foreign = pathlib.Path(cluster.folder) / "foreign"
         foreign.mkdir()
         (foreign / "data.mdb").write_bytes(os.urandom(20000))
@@ -212,6 +241,7 @@ run_tests([wrong_flags_and_values_are_named_with_what_would_do,
            verbs_of_clients_refuse_what_they_do_not_know, a_wrong_file_or_environment_is_named,
            a_port_in_use_is_named, unsealed_frames_and_plain_http_stay_on_this_machine,
            data_of_another_core_or_cluster_or_in_use_is_left_alone,
-           a_directory_that_cannot_serve_is_named, damaged_data_is_refused_and_kept,
+           a_directory_that_cannot_serve_is_named, data_stays_in_the_format_that_it_has,
+           writes_are_refused_while_space_is_low, damaged_data_is_refused_and_kept,
            a_peer_of_another_cluster_is_refused_and_both_say_so,
            the_documents_show_the_settings_as_the_program_does])

@@ -144,6 +144,9 @@ static enum MHD_Result answer_failure(struct http_server *server, struct request
     case SPATE_ERR_BUSY:
         return answer_error(server, request->connection, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
                             spate_err_text(err));
+    case SPATE_ERR_NO_SPACE:
+        return answer_error(server, request->connection, MHD_HTTP_INSUFFICIENT_STORAGE, "no_space",
+                            spate_err_text(err));
     case SPATE_ERR_INVALID:
         return answer_error(server, request->connection, MHD_HTTP_BAD_REQUEST, "invalid",
                             "a key has 1 to 1024 bytes");

@@ -15,6 +15,7 @@ static void write_core(const struct spate_status *s, FILE *out)
         {"leader", "gauge", s->leader},
         {"is_leader", "gauge", s->role == SPATE_ROLE_LEADER},
         {"is_insecure", "gauge", s->is_insecure},
+        {"disk_low", "gauge", s->is_disk_low},
         {"log_received_index", "gauge", s->received},
         {"log_durable_index", "gauge", s->durable},
         {"log_committed_index", "gauge", s->committed},

@@ -31,4 +31,7 @@ spate_err spate_store_lmdb_create(const struct spate_store_lmdb_options *options
                                   struct spate_store **ret_store, char *message,
                                   size_t message_bytes) SPATE_MUST_CHECK;
 
+/* Whether a directory holds the data of such a store. */
+bool spate_store_lmdb_is_in(const char *directory);
+
 #endif

@@ -109,7 +109,7 @@ static spate_err check_in_child(const struct spate_store_lmdb_options *options,
     return err;
 }
 
-static bool has_data(const char *directory)
+bool spate_store_lmdb_is_in(const char *directory)
 {
     char path[4096];
     struct stat status;
@@ -311,7 +311,7 @@ static spate_err open_all(struct lmdb_store *lmdb, const struct spate_store_lmdb
         options->staging_bytes != 0 ? options->staging_bytes : STAGING_BYTES_DEFAULT;
     spate_err err = spate_place_take(options->directory, &lmdb->lock_fd, complaint);
 
-    if (err == SPATE_OK && has_data(options->directory)) {
+    if (err == SPATE_OK && spate_store_lmdb_is_in(options->directory)) {
         err = check_in_child(options, complaint);
         err = err == SPATE_ERR_NOT_FOUND ? SPATE_OK : err; /* Founded, then cut short. */
     }

@@ -259,6 +259,7 @@ spate_err spate_store_wal_create(const struct spate_store_wal_options *options,
     }
     wal->store.ops = &wal_ops;
     wal->store.durability = SPATE_DURABILITY_DISK;
+    wal->store.is_low = &wal->ahead.is_low;
     wal->directory = options->directory;
     wal->segment_bytes =
         options->segment_bytes != 0 ? options->segment_bytes : SEGMENT_BYTES_DEFAULT;

@@ -27,6 +27,7 @@ struct recovery {
     uint64_t lowest, highest, count;
     struct wal_pointer pointer;
     struct wal_state before; /* The group that is visited. */
+    bool has_leftover;       /* Something lies behind the end. */
 };
 
 static spate_err damaged(const struct recovery *recovery, uint64_t segment, uint32_t at)
@@ -154,7 +155,18 @@ static bool begin_segment(struct recovery *recovery, uint64_t number)
     return is_same_place(&segment, &wal->place);
 }
 
-/* Behind the end nothing may be: what a torn write left there goes, for good. */
+/* Whether something lies in the image behind the end: what a torn write left. */
+static void look_behind_end(struct recovery *recovery)
+{
+    const struct wal_store *wal = recovery->wal;
+    const uint32_t at = wal->is_fresh ? 0 : wal->at;
+    const uint32_t size = wal->segment_bytes - at;
+
+    recovery->has_leftover =
+        spate_wal_zero_sectors(recovery->image + at, size) != size / SPATE_WAL_SECTOR_BYTES;
+}
+
+/* Behind the end nothing may be, for the next torn write to be told from damage. */
 static spate_err clear_behind_end(struct recovery *recovery)
 {
     const struct wal_store *wal = recovery->wal;
@@ -162,15 +174,19 @@ static spate_err clear_behind_end(struct recovery *recovery)
     const uint32_t size = wal->segment_bytes - at;
     char name[WAL_NAME_BYTES];
 
-    if (spate_wal_zero_sectors(recovery->image + at, size) == size / SPATE_WAL_SECTOR_BYTES) {
+    if (!recovery->has_leftover) {
         return SPATE_OK;
     }
     spate_wal_name(name, wal->place.segment);
-    memset(recovery->image + at, 0, size);
+    memset(recovery->image, 0, size);
     const int fd = openat(wal->directory_fd, name, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || pwrite(fd, recovery->image + at, size, (off_t)at) != (ssize_t)size ||
+    if (fd < 0 || pwrite(fd, recovery->image, size, (off_t)at) != (ssize_t)size ||
         fdatasync(fd) != 0) {
-        return failed(recovery, name);
+        const spate_err err = failed(recovery, name);
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return err;
     }
     (void)close(fd);
     return SPATE_OK;
@@ -217,7 +233,8 @@ static spate_err scan_segment(struct recovery *recovery, uint64_t number, bool *
         spate_wal_is_unused(recovery->image, wal->segment_bytes, wal->salt, &wal->place)) {
         wal->is_fresh = true;
         wal->at = SPATE_WAL_BLOCK_BYTES;
-        return clear_behind_end(recovery);
+        look_behind_end(recovery);
+        return SPATE_OK;
     }
     if (!begin_segment(recovery, number)) {
         return damaged(recovery, number, 0);
@@ -229,7 +246,10 @@ static spate_err scan_segment(struct recovery *recovery, uint64_t number, bool *
         return damaged(recovery, number, scan.at);
     }
     *ret_goes_on = scan.result == WAL_SCAN_GOES_ON;
-    return *ret_goes_on ? SPATE_OK : clear_behind_end(recovery);
+    if (!*ret_goes_on) {
+        look_behind_end(recovery);
+    }
+    return SPATE_OK;
 }
 
 static spate_err scan_all(struct recovery *recovery)
@@ -255,7 +275,9 @@ static spate_err scan_all(struct recovery *recovery)
         (index->count == 0 || index->points[0].first > index->base.index + 1)) {
         return missing(recovery, "the first segment");
     }
-    return check_ahead(recovery);
+    /* Nothing is changed before all is known to be whole. */
+    const spate_err err = check_ahead(recovery);
+    return err == SPATE_OK ? clear_behind_end(recovery) : err;
 }
 
 static void encode_file(const struct wal_store *wal, const struct spate_store_identity *identity,

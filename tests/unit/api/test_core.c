@@ -1,4 +1,5 @@
 /* A core is driven by its caller or by its own threads, and keeps what it acknowledged. */
+#include "support/spans.h"
 #include "support/test.h"
 
 #include <poll.h>
@@ -121,7 +122,6 @@ static void what_was_acknowledged_on_disk_is_there_after_a_restart(void **state)
     assert_non_null(mkdtemp(directory));
     options.durability = SPATE_DURABILITY_DISK;
     options.directory = directory;
-    options.store_bytes_max = 64u << 20;
     for (uint64_t life = 1; life <= 3; life++) {
         atomic_store(&tally.count, 0);
         assert_int_equal(spate_open(&options, &spate, NULL, 0), SPATE_OK);
@@ -135,13 +135,7 @@ static void what_was_acknowledged_on_disk_is_there_after_a_restart(void **state)
     assert_int_equal(spate_open(&options, &spate, message, sizeof message), SPATE_ERR_MISMATCH);
     assert_non_null(strstr(message, directory));
 
-    const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (uint32_t f = 0; f < 2; f++) {
-        char path[128];
-        (void)snprintf(path, sizeof path, "%s/%s", directory, files[f]);
-        assert_int_equal(unlink(path), 0);
-    }
-    assert_int_equal(rmdir(directory), 0);
+    assert_int_equal(remove_tree(directory), 0);
 }
 
 int main(void)

@@ -53,6 +53,38 @@ static void without_a_leader_a_proposal_is_refused_at_once(void **state)
     world_destroy(world);
 }
 
+/* Its own proposals and those that are passed to it; it goes on leading, and takes them again. */
+static void a_leader_with_little_space_refuses_until_there_is_more(void **state)
+{
+    (void)state;
+    static _Atomic bool is_low;
+    struct world *world = world_create(3, 30);
+
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    const uint32_t follower = (leader + 1) % 3;
+    world->nodes[leader].store->store.is_low = &is_low;
+    for (uint32_t round = 0; round < 4; round++) {
+        const uint32_t from = round < 2 ? leader : follower;
+        const uint64_t ok = world->nodes[from].client.ok;
+        atomic_store(&is_low, round % 2 == 0);
+        for (uint32_t n = 0; n < 50; n++) {
+            assert_true(world_propose(world, from, 64));
+        }
+        world_submit(world, from);
+        assert_true(world_settle(world, from, 1000 * MSEC));
+        const struct spate_result *last = &world->nodes[from].client.last;
+        assert_int_equal(last->status, round % 2 == 0 ? SPATE_ERR_NO_SPACE : SPATE_OK);
+        assert_int_equal(world->nodes[from].client.ok, round % 2 == 0 ? ok : ok + 50);
+        world_run(world, MSEC);
+        assert_int_equal(world_status(world, leader).is_disk_low, round % 2 == 0);
+    }
+    assert_int_equal(world_elect(world), leader);
+    world_converge(world);
+    assert_int_equal(spate_counting_count(&world->nodes[0].counting), 100);
+    world_destroy(world);
+}
+
 /* 5,000 is more than a follower may have under way, so it has to wait for answers in between. */
 static void a_follower_passes_proposals_on_once_each(void **state)
 {
@@ -331,6 +363,7 @@ int main(void)
         cmocka_unit_test(proposals_of_a_leader_get_their_outcomes_in_order),
         cmocka_unit_test(one_node_is_a_majority_of_one),
         cmocka_unit_test(without_a_leader_a_proposal_is_refused_at_once),
+        cmocka_unit_test(a_leader_with_little_space_refuses_until_there_is_more),
         cmocka_unit_test(a_follower_passes_proposals_on_once_each),
         cmocka_unit_test(entries_of_a_mebibyte_travel_both_ways),
         cmocka_unit_test(a_command_larger_than_an_entry_is_invalid),
