@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "kv/kv.h"
 #include "log/log.h"
+#include "store/wal/format.h"
 #include "support/ether.h"
 #include "wire/wire.h"
 
@@ -269,6 +270,43 @@ static int kv_files(const char *root)
     return write_file(root, "kv/state", bytes, size);
 }
 
+/* Groups as wal_scan.c wants them: append, truncation, a reset, the end of the segment. */
+static int wal_files(const char *root)
+{
+    static uint8_t bytes[1 + 4 * SPATE_WAL_BLOCK_BYTES] = {1};
+    static const uint32_t flags[] = {0, WAL_GROUP_TRUNCATES, WAL_GROUP_RESETS, WAL_GROUP_ENDS};
+    struct wal_group group = {.segment = 3, .number = 16, .chain = 99};
+
+    for (uint32_t g = 0; g < SPATE_ARRAY_COUNT(flags); g++) {
+        uint8_t *to = bytes + 1 + (size_t)g * SPATE_WAL_BLOCK_BYTES;
+        uint8_t entry[32];
+        struct spate_log_span span = {.data = entry, .count = 1, .term = g + 1};
+
+        group.number++;
+        group.flags = flags[g];
+        group.chain_prev = group.chain;
+        group.bytes = group.record_count = 0;
+        if ((flags[g] & WAL_GROUP_TRUNCATES) != 0) {
+            group.truncate_after = --group.state.last.index;
+        }
+        if ((flags[g] & WAL_GROUP_RESETS) != 0) {
+            group.state.base = group.state.last = (struct spate_entry_id){g, 500};
+        }
+        if ((flags[g] & WAL_GROUP_ENDS) == 0) {
+            span.bytes = spate_entry_encode(entry, SPATE_ENTRY_COMMAND, "abcdefghijk", 11);
+            span.first = group.state.last.index + 1;
+            group.state.last = (struct spate_entry_id){span.term, span.first};
+            group.chain = spate_record_encode(to + SPATE_WAL_HEADER_BYTES, &span, group.chain);
+            group.bytes = SPATE_RECORD_HEADER_BYTES + span.bytes;
+            group.record_count = 1;
+        }
+        group.zero_sectors = SPATE_WAL_BLOCK_BYTES / SPATE_WAL_SECTOR_BYTES - 1;
+        spate_wal_group_encode(to, &group, 0x5a17u);
+    }
+    return write_file(root, "wal/one", bytes, 1 + SPATE_WAL_BLOCK_BYTES) |
+           write_file(root, "wal/all", bytes, sizeof bytes);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -276,7 +314,8 @@ int main(int argc, char **argv)
         return 2;
     }
     return wire_files(argv[1]) != 0 || link_files(argv[1]) != 0 || stack_ip_files(argv[1]) != 0 ||
-                   stack_arp_files(argv[1]) != 0 || kv_files(argv[1]) != 0
+                   stack_arp_files(argv[1]) != 0 || kv_files(argv[1]) != 0 ||
+                   wal_files(argv[1]) != 0
                ? 1
                : 0;
 }
