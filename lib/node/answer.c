@@ -101,6 +101,8 @@ static void refuse_forwarded(struct spate_node *node, struct spate_node_peer *pe
 
     for (; batch->next < batch->count; batch->next++) {
         struct spate_remembered *remembered = remembered_of(peer, batch->cookies[batch->next]);
+        spate_assert(remembered->state == SPATE_REMEMBERED_PENDING);
+        spate_assert(node->answers_owed > 0);
         remembered->state = SPATE_REMEMBERED_ANSWERED;
         remembered->result.status = SPATE_ERR_NO_SPACE;
         node->answers_owed--;

@@ -122,6 +122,7 @@ static bool pass_on_batch(struct spate_node *node, struct spate_batch *batch)
 /* A leader with little space on its disk takes nothing more, while it can still say so. */
 static bool refuse_batch(struct spate_node *node, struct spate_batch *batch)
 {
+    spate_assert(node->role == SPATE_ROLE_LEADER);
     for (; batch->next < batch->count; batch->next++) {
         const struct spate_result result = {.cookie = batch->cookies[batch->next],
                                             .status = SPATE_ERR_NO_SPACE};
