@@ -30,7 +30,7 @@ static spate_index tally_applied(struct spate_fsm *fsm)
     return 0;
 }
 
-static struct tally tally = {.fsm = {tally_apply, tally_applied}};
+static struct tally tally = {.fsm = {.apply = tally_apply, .applied = tally_applied}};
 
 /* Loopback addresses of this process's own, so that tests may run beside each other. */
 static char addresses[3][32];
