@@ -29,7 +29,8 @@ static const char usage[] =
     "  --in-flight N,N,…        closed loops (peak), instead of the profile's\n"
     "  --polling busy|adaptive|both\n"
     "  --transport T,T,… [socket]  socket: loopback; memif: DPDK in shared memory; veth (the\n"
-    "                           kernel), af_packet, af_xdp (DPDK): namespaces, as root\n"
+    "                           kernel), af_packet, af_xdp, tap (DPDK): namespaces, as root;\n"
+    "                           pci:0000:03:00.0,0000:03:00.1,…: a card for each core\n"
     "  --frame BYTES            UDP payload [60000 on loopback, else what the device carries]\n"
     "  --rate N                 open loop: entries a second, instead of shares of the peak\n"
     "  --arrivals poisson|constant [poisson]\n"
@@ -132,17 +133,8 @@ static bool read_polling(struct harness *harness, const char *text)
 /* Only named here: they are opened when all options are known to be good. */
 static bool read_transports(struct harness *harness, char *text)
 {
-    char *item = NULL;
-
-    harness->transport_count = 0;
-    while ((item = strsep(&text, ",")) != NULL) {
-        enum transport_kind kind;
-        if (harness->transport_count == TRANSPORT_KINDS || !transport_parse(item, &kind)) {
-            return false;
-        }
-        harness->transports[harness->transport_count++].kind = kind;
-    }
-    return true;
+    harness->transport_count = transport_parse(text, harness->transports);
+    return harness->transport_count > 0;
 }
 
 static bool read_rivals(struct harness *harness, char *text)

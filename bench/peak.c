@@ -47,7 +47,8 @@ static struct bench_row *add_row(struct harness *harness, const struct variant *
 static bool has_limit(const struct harness *harness, const struct variant *variant)
 {
     return !transport_is_dpdk(harness->transport->kind) ||
-           (harness->nodes > 1 && variant->is_busy && !harness->is_durable);
+           (transport_has_bare_loop(harness->transport->kind) && harness->nodes > 1 &&
+            variant->is_busy && !harness->is_durable);
 }
 
 /* Files of the cell, which its row of the median names. */

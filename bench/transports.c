@@ -21,7 +21,7 @@ bool harness_open_transports(struct harness *harness)
 
     for (uint32_t t = 0; t < harness->transport_count; t++) {
         struct transport *transport = &harness->transports[t];
-        if (!transport_open(transport, transport->kind, harness->nodes, message, sizeof message)) {
+        if (!transport_open(transport, harness->nodes, message, sizeof message)) {
             (void)fprintf(stderr, "spate bench: %s\n", message);
             harness_close_transports(harness);
             return false;

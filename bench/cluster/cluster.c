@@ -97,7 +97,8 @@ static bool start_agent(struct cluster *cluster, uint32_t agent)
         return false;
     }
     const char *line = process_hear(&cluster->agents[agent], READY_TIMEOUT_MS);
-    return line != NULL && strcmp(line, "ready") == 0;
+    return line != NULL && strcmp(line, "ready") == 0 &&
+           transport_attach(options->transport, agent);
 }
 
 bool cluster_status(struct cluster *cluster, uint32_t agent,

@@ -115,6 +115,34 @@ static bool add_node(uint32_t node, const char *bridge)
            run("ip -n %s link set eth0 up", space);
 }
 
+/*
+ * For DPDK's tap: a second veth pair, whose end in the core's namespace is bridged there to the
+ * interface that the driver makes when the core starts.
+ */
+static bool add_tap_path(uint32_t node, const char *bridge)
+{
+    char space[48];
+
+    (void)snprintf(space, sizeof space, PREFIX "%ld-%u", (long)getpid(), node);
+    return run("ip link add t%u netns %s type veth peer name eth1 netns %s", node, bridge, space) &&
+           run("ip -n %s link set t%u master br0 up", bridge, node) &&
+           run("ip -n %s link add br1 type bridge", space) &&
+           run("ip -n %s link set eth1 master br1 up", space) &&
+           run("ip -n %s link set br1 up", space);
+}
+
+/* The driver gives the kernel's end the address of the core's, which a bridge would take for its
+ * own: it gets another. */
+bool network_attach_tap(uint32_t node)
+{
+    char space[48];
+
+    (void)snprintf(space, sizeof space, PREFIX "%ld-%u", (long)getpid(), node + 1);
+    return run("ip -n %s link set " TRANSPORT_TAP_NAME " address 02:79:00:00:00:%02x", space,
+               node + 1) &&
+           run("ip -n %s link set " TRANSPORT_TAP_NAME " master br1 up", space);
+}
+
 /* Transports of one run share the network: the same veth for all that are compared on it. */
 static uint32_t users;
 static uint32_t nodes_made;
@@ -163,6 +191,15 @@ bool network_open(struct transport *transport, char *message, uint32_t message_b
         return false;
     }
     users++;
+    for (uint32_t n = 0; transport->kind == TRANSPORT_TAP && n < transport->nodes; n++) {
+        char bridge[48];
+        bridge_space(bridge, sizeof bridge);
+        if (!add_tap_path(n + 1, bridge)) {
+            (void)snprintf(message, message_bytes, "veth pairs for tap cannot be made");
+            network_close();
+            return false;
+        }
+    }
     for (uint32_t n = 0; n < transport->nodes; n++) {
         struct transport_node *node = &transport->node[n];
         (void)snprintf(node->network_space, sizeof node->network_space, PREFIX "%ld-%u",

@@ -14,8 +14,10 @@
 #define FOLDERS "/tmp" /* Short, for the sockets below have little room for a path. */
 
 static const char *const names[TRANSPORT_KINDS] = {
-    [TRANSPORT_SOCKET] = "socket",       [TRANSPORT_VETH] = "veth",     [TRANSPORT_MEMIF] = "memif",
-    [TRANSPORT_AF_PACKET] = "af_packet", [TRANSPORT_AF_XDP] = "af_xdp",
+    [TRANSPORT_SOCKET] = "socket", [TRANSPORT_VETH] = "veth",
+    [TRANSPORT_MEMIF] = "memif",   [TRANSPORT_AF_PACKET] = "af_packet",
+    [TRANSPORT_AF_XDP] = "af_xdp", [TRANSPORT_TAP] = "tap",
+    [TRANSPORT_PCI] = "pci",
 };
 
 const char *transport_name(enum transport_kind kind)
@@ -23,15 +25,54 @@ const char *transport_name(enum transport_kind kind)
     return names[kind];
 }
 
-bool transport_parse(const char *name, enum transport_kind *ret_kind)
+static bool parse_kind(const char *name, enum transport_kind *ret_kind)
 {
     for (uint32_t k = 0; k < TRANSPORT_KINDS; k++) {
         if (strcmp(name, names[k]) == 0) {
             *ret_kind = (enum transport_kind)k;
-            return true;
+            return k != TRANSPORT_PCI; /* Which needs an address. */
         }
     }
     return false;
+}
+
+/* The next card of a transport. The driver is the judge of the address. */
+static bool add_card(struct transport *transport, const char *address)
+{
+    const size_t room = sizeof transport->node[0].device;
+
+    if (transport->cards == TRANSPORT_NODES_MAX || address[0] == '\0') {
+        return false;
+    }
+    struct transport_node *node = &transport->node[transport->cards++];
+    return (size_t)snprintf(node->device, room, "pci:%s", address) < room;
+}
+
+uint32_t transport_parse(char *text, struct transport transports[TRANSPORT_KINDS])
+{
+    char *item = NULL;
+    uint32_t count = 0;
+
+    while ((item = strsep(&text, ",")) != NULL) {
+        struct transport *last = count > 0 ? &transports[count - 1] : NULL;
+        const bool is_first_card = strncmp(item, "pci:", 4) == 0;
+        const bool is_card = strchr(item, ':') != NULL;
+        if (!is_first_card && is_card && last != NULL && last->kind == TRANSPORT_PCI) {
+            if (!add_card(last, item)) {
+                return 0;
+            }
+            continue;
+        }
+        if (count == TRANSPORT_KINDS) {
+            return 0;
+        }
+        struct transport *next = &transports[count++];
+        *next = (struct transport){.kind = TRANSPORT_PCI};
+        if (is_first_card ? !add_card(next, item + 4) : !parse_kind(item, &next->kind)) {
+            return 0;
+        }
+    }
+    return count;
 }
 
 /* memif's folder is flat. */
@@ -109,27 +150,37 @@ static void name_addresses(struct transport *transport)
         (void)snprintf(node->address, sizeof node->address, "10.%d.0.%u:%d", subnet, n + 1, PORT);
         if (transport->kind == TRANSPORT_AF_PACKET || transport->kind == TRANSPORT_AF_XDP) {
             (void)snprintf(node->device, sizeof node->device, "%s:eth0", names[transport->kind]);
+        } else if (transport->kind == TRANSPORT_TAP) {
+            (void)snprintf(node->device, sizeof node->device, "tap:" TRANSPORT_TAP_NAME);
         }
     }
 }
 
-bool transport_open(struct transport *transport, enum transport_kind kind, uint32_t nodes,
-                    char *message, uint32_t message_bytes)
+bool transport_open(struct transport *transport, uint32_t nodes, char *message,
+                    uint32_t message_bytes)
 {
-    *transport = (struct transport){.kind = kind, .nodes = nodes};
-    if (kind == TRANSPORT_SOCKET) {
+    transport->nodes = nodes;
+    if (transport->kind == TRANSPORT_SOCKET) {
         return true;
     }
     name_addresses(transport);
-    return kind == TRANSPORT_MEMIF ? open_memif(transport, message, message_bytes)
-                                   : network_open(transport, message, message_bytes);
+    if (transport->kind == TRANSPORT_PCI) {
+        return cards_open(transport, message, message_bytes);
+    }
+    return transport->kind == TRANSPORT_MEMIF ? open_memif(transport, message, message_bytes)
+                                              : network_open(transport, message, message_bytes);
+}
+
+bool transport_attach(const struct transport *transport, uint32_t node)
+{
+    return transport->kind != TRANSPORT_TAP || network_attach_tap(node);
 }
 
 void transport_close(struct transport *transport)
 {
     if (transport->kind == TRANSPORT_MEMIF && transport->folder[0] != '\0') {
         remove_folder(transport->folder);
-    } else if (transport->kind != TRANSPORT_SOCKET) {
+    } else if (transport->kind != TRANSPORT_SOCKET && transport->kind != TRANSPORT_PCI) {
         network_close();
     }
     *transport = (struct transport){.kind = TRANSPORT_SOCKET};

@@ -18,6 +18,8 @@ enum transport_kind {
     TRANSPORT_MEMIF,     /* DPDK in shared memory. Not a wire. */
     TRANSPORT_AF_PACKET, /* DPDK over the same kind of veth. */
     TRANSPORT_AF_XDP,
+    TRANSPORT_TAP, /* DPDK over interfaces that it makes, bridged to a veth each. */
+    TRANSPORT_PCI, /* DPDK on network cards, one for each core. */
     TRANSPORT_KINDS,
 };
 
@@ -31,22 +33,38 @@ struct transport_node {
 struct transport {
     enum transport_kind kind;
     uint32_t nodes;
+    uint32_t cards; /* TRANSPORT_PCI: how many are named, each in its node's `device`. */
     char folder[64];
     struct transport_node node[TRANSPORT_NODES_MAX];
 };
 
 /* "memif" */
 const char *transport_name(enum transport_kind kind);
-bool transport_parse(const char *name, enum transport_kind *ret_kind);
+
+/*
+ * Names transports as the command line does: "memif,socket", "pci:0000:03:00.0,0000:03:00.1,…".
+ * What they need is neither made nor looked for yet. Returns how many; 0: it cannot be read.
+ */
+uint32_t transport_parse(char *text, struct transport transports[TRANSPORT_KINDS]);
 
 static inline bool transport_is_dpdk(enum transport_kind kind)
 {
     return kind >= TRANSPORT_MEMIF;
 }
 
+/* Whether the bare loop runs on it: it has no driver for cards, and bridges no tap. */
+static inline bool transport_has_bare_loop(enum transport_kind kind)
+{
+    return kind < TRANSPORT_TAP;
+}
+
 /* Makes what `nodes` cores need. False: `message` says what is missing; nothing is left. */
-bool transport_open(struct transport *transport, enum transport_kind kind, uint32_t nodes,
-                    char *message, uint32_t message_bytes);
+bool transport_open(struct transport *transport, uint32_t nodes, char *message,
+                    uint32_t message_bytes);
+
+/* The core of `node` is up: joins the interface that it made to the others'. False: it cannot be.
+ */
+bool transport_attach(const struct transport *transport, uint32_t node);
 void transport_close(struct transport *transport);
 
 /* What is made for a run is named PREFIX, process id of the harness, and more. */
@@ -55,8 +73,15 @@ void transport_close(struct transport *transport);
 /* True: the name is that of a run whose harness is gone. */
 bool transport_is_left(const char *name);
 
+/* The interface that DPDK makes of a tap, in the namespace of its core. */
+#define TRANSPORT_TAP_NAME "spate0"
+
 /* network.c: namespaces, veth pairs, a bridge. */
 bool network_open(struct transport *transport, char *message, uint32_t message_bytes);
+bool network_attach_tap(uint32_t node);
 void network_close(void);
+
+/* cards.c: whether cores can have the cards. */
+bool cards_open(const struct transport *transport, char *message, uint32_t message_bytes);
 
 #endif
