@@ -40,6 +40,7 @@ def join_json(into, slices):
                 joined.setdefault(key, []).extend(v for v in value if v not in joined[key])
             else:
                 joined.setdefault(key, value)
+    del first['command']
     first['commands'] = commands
     (into / 'env.json').write_text(json.dumps(first, indent=2) + '\n')
     (into / 'results.json').write_text(json.dumps(joined, indent=1) + '\n')
