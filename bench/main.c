@@ -214,6 +214,21 @@ static int measure(struct harness *harness, const char *profile, char *const arg
     return code;
 }
 
+/* The command line as it was given: reading it moves words about and cuts lists into pieces. NULL:
+ * out of memory. */
+static char **keep(int argument_count, char *const arguments[])
+{
+    char **kept = calloc((size_t)argument_count + 1, sizeof *kept);
+
+    for (int a = 0; kept != NULL && a < argument_count; a++) {
+        kept[a] = strdup(arguments[a]);
+        if (kept[a] == NULL) {
+            return NULL;
+        }
+    }
+    return kept;
+}
+
 int main(int argument_count, char **arguments)
 {
     static char program[4096];
@@ -241,6 +256,13 @@ int main(int argument_count, char **arguments)
     if (bench_folders_run(argument_count - 1, arguments + 1, &code)) {
         return code;
     }
+    static char **given; /* As long as the process. */
+
+    given = keep(argument_count, arguments);
+    if (given == NULL) {
+        (void)fprintf(stderr, "spate bench: out of memory\n");
+        return 1;
+    }
     if (!harness_read_options(&harness, argument_count, arguments, &profile, &code)) {
         return code;
     }
@@ -252,5 +274,5 @@ int main(int argument_count, char **arguments)
                    (int)(strrchr(program, '/') - program), program);
     harness.transport = &harness.transports[0];
     process_catch_signals();
-    return measure(&harness, profile != NULL ? profile : "latency", arguments);
+    return measure(&harness, profile != NULL ? profile : "latency", given);
 }
