@@ -97,6 +97,13 @@ static spate_err explain_node(const struct spate_options *options, spate_err err
             "directory, or start this core anew under another id",
             options->directory != NULL ? options->directory : "store");
     }
+    if (err == SPATE_ERR_COMPACTED) {
+        return spate_explain(line, err,
+                             "%s: the log begins behind the newest snapshot, so entries are "
+                             "missing in between; restore the directory as a whole, or bring this "
+                             "core back as a new member from the others",
+                             options->directory != NULL ? options->directory : "store");
+    }
     if (err == SPATE_ERR_MISMATCH) {
         return spate_explain(line, err,
                              "the state machine has applied more than %s holds: it belongs to "
@@ -121,6 +128,9 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
         .election_timeout_ns_max = options->election_timeout_ns_max,
         .heartbeat_ns = options->heartbeat_ns,
         .sample_every = options->sample_every,
+        .snapshot_entries = options->snapshot_entries,
+        .snapshot_bytes = options->snapshot_bytes,
+        .snapshot_keep_entries = options->snapshot_keep_entries,
         .lease_enabled = options->lease_enabled,
         .apply_is_threaded = options->apply_is_threaded,
         .apply_waker = &spate->apply_waker.waker,
@@ -139,6 +149,14 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
     if (err != SPATE_OK) {
         spate_link_destroy(node.link);
         return err;
+    }
+    if (options->fsm->save_begin != NULL) {
+        err = spate_core_open_snapshots(spate, options, line, &node.snapshots);
+        if (err != SPATE_OK) {
+            spate_link_destroy(node.link);
+            node.store->ops->close(node.store);
+            return err;
+        }
     }
     err = spate_node_create(&node, &spate->node);
     return err == SPATE_OK ? SPATE_OK : explain_node(options, err, line);

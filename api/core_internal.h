@@ -90,6 +90,9 @@ spate_err spate_core_open_net(const struct spate *spate, const struct spate_opti
 spate_err spate_core_open_store(struct spate *spate, const struct spate_options *options,
                                 const struct spate_message_line *line,
                                 struct spate_store **ret_store);
+spate_err spate_core_open_snapshots(struct spate *spate, const struct spate_options *options,
+                                    const struct spate_message_line *line,
+                                    struct spate_snapshots **ret_snapshots);
 struct spate_clock *spate_core_open_clock(void);
 void spate_core_close_clock(struct spate_clock *clock);
 

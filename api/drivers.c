@@ -1,11 +1,15 @@
 /* Which drivers a core runs on: the only place that names them. */
 #include "core_internal.h"
 
+#include <stdio.h>
+
 #include "clock/monotonic.h"
 #include "net/dpdk/dpdk.h"
 #include "net/socket/socket.h"
+#include "store/files/files.h"
 #include "store/lmdb/lmdb.h"
 #include "store/mem/mem.h"
+#include "store/mem/snapshots.h"
 #include "store/wal/wal.h"
 
 struct spate_clock *spate_core_open_clock(void)
@@ -155,4 +159,25 @@ spate_err spate_core_open_store(struct spate *spate, const struct spate_options 
     }
     const spate_err err = spate_store_mem_create(ret_store);
     return err == SPATE_OK ? SPATE_OK : spate_explain(line, err, "out of memory");
+}
+
+spate_err spate_core_open_snapshots(struct spate *spate, const struct spate_options *options,
+                                    const struct spate_message_line *line,
+                                    struct spate_snapshots **ret_snapshots)
+{
+    struct spate_snapshots_mem_options mem = {.image = NULL};
+    struct spate_snapshots_files_options files = {.waker = &spate->store_waker.waker};
+    char directory[4096];
+
+    for (uint32_t i = 0; i < sizeof mem.cluster_id; i++) {
+        mem.cluster_id[i] = options->cluster_id[i];
+        files.cluster_id[i] = options->cluster_id[i];
+    }
+    if (options->durability == SPATE_DURABILITY_MEMORY) {
+        const spate_err err = spate_snapshots_mem_create(&mem, ret_snapshots);
+        return err == SPATE_OK ? SPATE_OK : spate_explain(line, err, "out of memory");
+    }
+    (void)snprintf(directory, sizeof directory, "%s/snapshots", options->directory);
+    files.directory = directory;
+    return spate_snapshots_files_create(&files, ret_snapshots, line->text, line->bytes);
 }

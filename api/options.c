@@ -146,8 +146,17 @@ static spate_err check_cpu(const struct spate_options *options,
 static spate_err check_rest(const struct spate_options *options,
                             const struct spate_message_line *line)
 {
-    if (options->fsm == NULL || options->fsm->apply == NULL || options->fsm->applied == NULL) {
+    const struct spate_fsm *fsm = options->fsm;
+    if (fsm == NULL || fsm->apply == NULL || fsm->applied == NULL) {
         return spate_explain(line, SPATE_ERR_INVALID, "a core needs a state machine: set fsm");
+    }
+    const int saving = (fsm->save_begin != NULL) + (fsm->save_read != NULL) +
+                       (fsm->save_end != NULL) + (fsm->restore_begin != NULL) +
+                       (fsm->restore_write != NULL) + (fsm->restore_end != NULL);
+    if (saving != 0 && saving != 6) {
+        return spate_explain(line, SPATE_ERR_INVALID,
+                             "fsm: save_begin, save_read, save_end, restore_begin, restore_write "
+                             "and restore_end: set all of them, or none");
     }
     if (options->durability == SPATE_DURABILITY_DISK &&
         (options->directory == NULL || options->directory[0] == '\0')) {

@@ -61,6 +61,12 @@ void spate_get_status(const struct spate *spate, struct spate_status *ret_status
     ret_status->quorum_age_ns = node.raft.quorum_age_ns;
     ret_status->elections_started = node.raft.elections_started;
     ret_status->log_used_bytes = node.log_used_bytes;
+    ret_status->snapshot_index = node.snapshot_index;
+    ret_status->snapshots_taken = node.snapshots_taken;
+    ret_status->snapshots_sent = node.snapshots_sent;
+    ret_status->snapshots_installed = node.snapshots_installed;
+    ret_status->snapshot_bytes_sent = node.snapshot_bytes_sent;
+    ret_status->snapshot_bytes_received = node.snapshot_bytes_received;
     ret_status->log_budget_bytes = node.log_budget_bytes;
     ret_status->proposals = node.proposals;
     ret_status->proposals_forwarded = node.proposals_forwarded;

@@ -94,7 +94,12 @@ struct spate_options {
     uint64_t election_timeout_ns_max; /* 0: 600 ms */
     uint64_t heartbeat_ns;            /* 0: 50 ms */
     uint64_t spin_ns;                 /* Adaptive: how long to spin before blocking. 0: 50 us */
-    uint64_t store_bytes_max;         /* Size of the LMDB map. 0: 1 TiB, sparse. */
+    /* Snapshots, if the fsm can save: due after so many entries or bytes of them. 0: 10,000,000 and
+     * 256 MiB on disk; in memory they are taken when a core needs one. */
+    uint64_t snapshot_entries;
+    uint64_t snapshot_bytes;
+    uint64_t snapshot_keep_entries; /* What the store keeps before the newest one. 0: 100,000. */
+    uint64_t store_bytes_max;       /* Size of the LMDB map. 0: 1 TiB, sparse. */
     uint32_t sample_every; /* Commands of a port between two that spate_next_sample() tells of. 0:
                               256; SPATE_SAMPLE_NEVER. */
     int cpu; /* Pin the node's thread; 0: no; n: CPU n-1. Polled cores: where that thread runs. */
@@ -206,6 +211,9 @@ struct spate_status {
     uint64_t quorum_age_ns; /* Leader only: since a majority last answered. */
     uint64_t elections_started;
     uint64_t log_used_bytes, log_budget_bytes;
+    spate_index snapshot_index; /* The newest snapshot's last entry; 0: there is none. */
+    uint64_t snapshots_taken, snapshots_sent, snapshots_installed;
+    uint64_t snapshot_bytes_sent, snapshot_bytes_received;
     uint64_t proposals, proposals_forwarded, proposals_refused, entries_applied;
     uint64_t reads, reads_refused, reads_leased;
     uint64_t rx_frames, rx_bytes, rx_dropped, tx_frames, tx_bytes, tx_dropped;

@@ -59,6 +59,7 @@ static void apply_span(struct spate_node *node, const struct spate_log_span *spa
         spate_assert(stride != 0);
         from += stride;
         left -= stride;
+        node->apply.bytes += stride;
         if (entry.kind != SPATE_ENTRY_COMMAND) {
             apply_commands(node, gathered);
             gathered = 0;
@@ -127,18 +128,20 @@ uint32_t spate_node_apply_turn(struct spate_node *node, uint32_t entries_max)
     struct spate_log_view view;
     uint32_t done;
 
-    if (node->apply.applied >= commit) {
-        return 0;
+    done = spate_node_snapshots_apply(node);
+    if (spate_node_snapshots_hold_apply(node) || node->apply.applied >= commit) {
+        return done;
     }
     spate_log_view(node->log, &view);
     if (node->apply.applied + 1 < view.first) {
-        done = apply_from_store(node, commit < view.first ? commit : view.first - 1);
+        done += apply_from_store(node, commit < view.first ? commit : view.first - 1);
     } else {
-        done = apply_from_log(node, &view, commit, entries_max);
+        done += apply_from_log(node, &view, commit, entries_max);
     }
     spate_node_publish_outcomes(node);
     spate_node_sample_applied(node);
     atomic_store_explicit(&node->entries_applied, node->apply.entries, memory_order_relaxed);
+    atomic_store_explicit(&node->applied_bytes, node->apply.bytes, memory_order_relaxed);
     atomic_store_explicit(&node->applied_shown, node->apply.applied, memory_order_release);
     return done;
 }
@@ -168,8 +171,14 @@ void spate_node_show_commit(struct spate_node *node)
     } else if (commit == shown) {
         return;
     }
+    spate_node_wake_apply(node);
+}
+
+void spate_node_wake_apply(struct spate_node *node)
+{
     struct spate_waker *waker = node->options.apply_waker;
-    if (waker != NULL &&
+
+    if (node->options.apply_is_threaded && waker != NULL &&
         atomic_exchange_explicit(&node->is_apply_waiting, false, memory_order_acq_rel)) {
         waker->wake(waker);
     }
@@ -196,7 +205,9 @@ bool spate_node_apply_may_wait(struct spate_node *node)
     spate_assert(node != NULL);
     /* As in spate_port_results(): who shows a commit index exchanges the flag afterwards. */
     (void)atomic_exchange_explicit(&node->is_apply_waiting, true, memory_order_acq_rel);
-    return atomic_load_explicit(&node->commit_shown, memory_order_acquire) ==
-               atomic_load_explicit(&node->applied_shown, memory_order_relaxed) ||
+    const bool is_applied = atomic_load_explicit(&node->commit_shown, memory_order_acquire) ==
+                                atomic_load_explicit(&node->applied_shown, memory_order_relaxed) ||
+                            spate_node_snapshots_hold_apply(node);
+    return (is_applied && !spate_node_snapshots_need_apply(node)) ||
            !atomic_load_explicit(&node->is_apply_handed_over, memory_order_acquire);
 }

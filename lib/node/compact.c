@@ -91,6 +91,7 @@ uint32_t spate_node_compact(struct spate_node *node)
     }
     if (has_freed && node->store->durability == SPATE_DURABILITY_MEMORY) {
         node->failure = node->store->ops->compact(node->store, spate_log_first(log));
+        spate_raft_compacted(node->raft, spate_log_first(log));
     }
     return has_freed;
 }

@@ -83,7 +83,8 @@ static spate_err create_queues(struct spate_node *node)
     return err;
 }
 
-static spate_err create_engine(struct spate_node *node, const struct spate_store_loaded *loaded)
+static spate_err create_engine(struct spate_node *node, const struct spate_store_loaded *loaded,
+                               bool store_is_behind)
 {
     const struct spate_node_options *options = &node->options;
     /* Peers are not connected yet. One that can take less than we can send gets its batches in
@@ -106,6 +107,7 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .vote = loaded->hard_state.vote,
         .commit = atomic_load_explicit(&node->commit_shown, memory_order_relaxed),
         .first_stored = loaded->base.index + 1,
+        .store_is_behind = store_is_behind,
         .now = spate_clock_now(options->clock),
         .election_timeout_ns_min = options->election_timeout_ns_min,
         .election_timeout_ns_max = options->election_timeout_ns_max,
@@ -125,8 +127,16 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
 static spate_err place_state_machine(struct spate_node *node,
                                      const struct spate_store_loaded *loaded)
 {
-    const spate_index applied = node->options.fsm->applied(node->options.fsm);
+    spate_index applied = node->options.fsm->applied(node->options.fsm);
+    struct spate_entry_id snapshot;
 
+    if (spate_node_newest_snapshot(node, &snapshot) && snapshot.index > applied) {
+        const spate_err err = spate_node_restore_at_start(node);
+        if (err != SPATE_OK) {
+            return err;
+        }
+        applied = snapshot.index;
+    }
     if (applied < loaded->base.index) {
         return SPATE_ERR_COMPACTED;
     }
@@ -144,6 +154,7 @@ static spate_err place_state_machine(struct spate_node *node,
 spate_err spate_node_create(const struct spate_node_options *options, struct spate_node **ret_node)
 {
     struct spate_store_loaded loaded;
+    bool store_is_behind = false;
 
     spate_assert(options != NULL);
     spate_assert(ret_node != NULL);
@@ -152,6 +163,9 @@ spate_err spate_node_create(const struct spate_node_options *options, struct spa
         spate_link_destroy(options->link);
         if (options->store != NULL) {
             options->store->ops->close(options->store);
+        }
+        if (options->snapshots != NULL) {
+            options->snapshots->ops->close(options->snapshots);
         }
         return SPATE_ERR_NO_MEMORY;
     }
@@ -163,13 +177,16 @@ spate_err spate_node_create(const struct spate_node_options *options, struct spa
 
     spate_err err = options_are_valid(&node->options) ? SPATE_OK : SPATE_ERR_INVALID;
     if (err == SPATE_OK) {
-        err = spate_node_recover(node, &loaded);
+        err = spate_node_open_snapshots(node);
+    }
+    if (err == SPATE_OK) {
+        err = spate_node_recover(node, &loaded, &store_is_behind);
     }
     if (err == SPATE_OK) {
         err = place_state_machine(node, &loaded);
     }
     if (err == SPATE_OK) {
-        err = create_engine(node, &loaded);
+        err = create_engine(node, &loaded, store_is_behind);
     }
     if (err == SPATE_OK) {
         err = create_peers(node);
@@ -208,6 +225,7 @@ void spate_node_destroy(struct spate_node *node)
     spate_ring_destroy(node->pending);
     spate_ring_destroy(node->answers);
     spate_ring_destroy(node->samples);
+    spate_node_close_snapshots(node);
     spate_raft_destroy(node->raft);
     if (node->store != NULL) {
         node->store->ops->close(node->store);

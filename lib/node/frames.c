@@ -20,8 +20,15 @@ static void take_message(struct spate_node *node, struct spate_message *message)
     if (message->kind == SPATE_MESSAGE_APPEND) {
         spate_node_sample_follow(node, message);
     }
+    if (message->kind == SPATE_MESSAGE_SNAPSHOT_RESULT) {
+        spate_node_take_snapshot_result(node, message);
+        return;
+    }
     struct spate_event event = {.kind = SPATE_EVENT_MESSAGE, .message = message};
     spate_node_step(node, &event);
+    if (message->kind == SPATE_MESSAGE_SNAPSHOT && node->effects.is_chunk_welcome) {
+        spate_node_take_snapshot(node, message);
+    }
 }
 
 /* A payload that cannot be decoded to its end is dropped from there on, and counted. */

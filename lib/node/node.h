@@ -20,6 +20,7 @@
 #include "raft/raft.h"
 #include "spate/fsm.h"
 #include "spate/sample.h"
+#include "store/snapshots.h"
 #include "store/store.h"
 
 struct spate_node;
@@ -35,11 +36,12 @@ struct spate_node_options {
     struct spate_membership membership;
     spate_index membership_index; /* 0. (A snapshot that is found at start sets both.) */
 
-    struct spate_link *link;       /* Owned by the node from creation on. */
-    struct spate_store *store;     /* Likewise. */
-    struct spate_clock *clock;     /* Outlives the node. */
-    struct spate_reclaim *reclaim; /* Outlives the node. */
-    struct spate_fsm *fsm;         /* Outlives the node. */
+    struct spate_link *link;           /* Owned by the node from creation on. */
+    struct spate_store *store;         /* Likewise. */
+    struct spate_snapshots *snapshots; /* Likewise. NULL: the whole log is kept. */
+    struct spate_clock *clock;         /* Outlives the node. */
+    struct spate_reclaim *reclaim;     /* Outlives the node. */
+    struct spate_fsm *fsm;             /* Outlives the node. */
 
     uint64_t log_budget_bytes; /* Of the log in memory. 0: 256 MiB. */
     uint32_t log_segment_bytes;
@@ -51,7 +53,10 @@ struct spate_node_options {
     uint32_t append_count_max; /* 0: no bound but the frame. For tests. */
     uint32_t sample_every;     /* Commands of a port between two that are timed. 0: 256. */
     bool lease_enabled;        /* As in raft.h. */
-    bool apply_is_threaded;    /* The host calls spate_node_apply() from a thread of its own. */
+    uint64_t snapshot_entries; /* A snapshot is due after so many. 0: a default; in memory never. */
+    uint64_t snapshot_bytes;   /* Or after so many bytes of entries. 0: likewise. */
+    uint64_t snapshot_keep_entries; /* The store keeps so many before the newest. 0: a default. */
+    bool apply_is_threaded; /* The host calls spate_node_apply() from a thread of its own. */
     struct spate_waker
         *apply_waker; /* Ends that thread's sleep. NULL: it never sleeps. Outlives. */
 };
@@ -63,8 +68,8 @@ struct spate_node_options {
  * Memory: nothing is allocated afterwards.
  * Errors: SPATE_ERR_INVALID, SPATE_ERR_NO_MEMORY, SPATE_ERR_CORRUPT, SPATE_ERR_IO,
  *         SPATE_ERR_MISMATCH (the state machine is ahead of the store), SPATE_ERR_COMPACTED (the
- *         store does not reach back to where the state machine stands). On failure link and store
- *         are closed.
+ *         store does not reach back to where the state machine, or the newest snapshot, stands). On
+ *         failure link, store and snapshots are closed.
  */
 spate_err spate_node_create(const struct spate_node_options *options,
                             struct spate_node **ret_node) SPATE_MUST_CHECK;
@@ -128,6 +133,9 @@ struct spate_node_status {
     uint64_t frames_malformed;     /* Authentic frames whose messages could not be decoded. */
     uint64_t batches_stored;
     uint64_t compacted_past_members; /* Memory was short: entries went that a member still needs. */
+    spate_index snapshot_index;      /* Of the newest snapshot; 0: there is none. */
+    uint64_t snapshots_taken, snapshots_sent, snapshots_installed, snapshots_refused;
+    uint64_t snapshot_bytes_sent, snapshot_bytes_received;
     uint64_t fetches, fetches_missed; /* Reads of old entries for members far behind. */
     enum spate_durability durability;
     bool is_disk_low; /* Little free space: it refuses proposals while it leads. */

@@ -225,7 +225,8 @@ struct spate_node {
     struct spate_store *store;
     struct spate_log *log;
     struct spate_raft *raft;
-    spate_err failure; /* Final. */
+    struct spate_node_snapshots *snapshots; /* NULL: the state machine has none, or the host. */
+    spate_err failure;                      /* Final. */
 
     /* The engine, as of its last step. */
     spate_time_ns now;
@@ -274,12 +275,14 @@ struct spate_node {
         uint32_t ports_touched;
         bool has_answers;
         uint64_t entries;
+        uint64_t bytes; /* Of the entries that were applied. */
         struct spate_command commands[SPATE_PROPOSALS_MAX];
         uint64_t values[SPATE_PROPOSALS_MAX];
     } apply;
     _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t commit_shown;  /* node -> apply stage */
     _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic uint64_t applied_shown; /* apply stage -> node */
     _Atomic uint64_t entries_applied;
+    _Atomic uint64_t applied_bytes;
     _Alignas(SPATE_CACHE_LINE_BYTES) _Atomic bool is_apply_handed_over;
     _Atomic bool is_apply_waiting;
     _Atomic bool is_waiting_for_apply; /* The node wants to hear when something was applied. */
@@ -308,8 +311,42 @@ struct spate_node {
 /* poll.c: lets the engine see one event of this turn. */
 void spate_node_step(struct spate_node *node, struct spate_event *event);
 
-/* recover.c: what stands in the store becomes the log in memory. */
-spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded);
+/* recover.c: what stands in the store becomes the log in memory, unless the newest snapshot has to
+ * take its place. */
+spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded,
+                             bool *ret_store_is_behind);
+
+/* snapshot.c */
+spate_err spate_node_open_snapshots(struct spate_node *node);
+void spate_node_close_snapshots(struct spate_node *node);
+/* Of the newest snapshot. Errors: SPATE_ERR_CORRUPT */
+spate_err spate_node_snapshot_membership(const struct spate_node *node,
+                                         struct spate_membership *ret_membership,
+                                         spate_index *ret_index);
+bool spate_node_newest_snapshot(const struct spate_node *node, struct spate_entry_id *ret_last);
+spate_err spate_node_restore_at_start(struct spate_node *node);
+uint32_t spate_node_snapshots_turn(struct spate_node *node);
+spate_time_ns spate_node_snapshots_deadline(const struct spate_node *node);
+/* After entries were taken from the log: the store may forget them too. */
+void spate_node_compact_store(struct spate_node *node);
+void spate_node_snapshot_status(const struct spate_node *node,
+                                struct spate_node_status *ret_status);
+struct spate_snapshot_manifest;
+void spate_node_encode_membership(const struct spate_node *node, spate_index index,
+                                  struct spate_snapshot_manifest *manifest);
+
+/* snapshot_take.c: the apply stage's. Whether nothing may be applied; whether there is work. */
+uint32_t spate_node_snapshots_apply(struct spate_node *node);
+bool spate_node_snapshots_hold_apply(const struct spate_node *node);
+bool spate_node_snapshots_need_apply(const struct spate_node *node);
+
+/* snapshot_send.c: members that need one are noted with each FLUSH. */
+void spate_node_note_snapshots(struct spate_node *node);
+void spate_node_send_snapshots(struct spate_node *node);
+void spate_node_take_snapshot_result(struct spate_node *node, const struct spate_message *message);
+
+/* snapshot_receive.c */
+void spate_node_take_snapshot(struct spate_node *node, const struct spate_message *message);
 
 /* membership.c: looks for memberships among the stored entries [first, after). */
 spate_err spate_node_find_membership(struct spate_node *node, spate_index first, spate_index after);
@@ -362,10 +399,15 @@ struct spate_node_peer *spate_node_peer_find(struct spate_node *node, spate_node
 uint32_t spate_node_apply_turn(struct spate_node *node, uint32_t entries_max);
 void spate_node_show_commit(struct spate_node *node);
 bool spate_node_applies_inline(const struct spate_node *node);
+/* Ends the apply thread's sleep, if there is one. */
+void spate_node_wake_apply(struct spate_node *node);
 
 /* outcome.c: entry -> outcome; the apply stage's. */
 void spate_node_resolve(struct spate_node *node, spate_index first, spate_term term, uint32_t count,
                         const uint64_t values[]);
+/* A snapshot took the place of all entries up to its last: whether those of ours among them took
+ * effect is not known here. */
+void spate_node_resolve_skipped(struct spate_node *node, struct spate_entry_id last);
 void spate_node_publish_outcomes(struct spate_node *node);
 
 /* sample.c: where the time of a commit goes. In the order of the stages; the first is the client's,

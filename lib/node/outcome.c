@@ -121,6 +121,28 @@ void spate_node_resolve(struct spate_node *node, spate_index first, spate_term t
     }
 }
 
+void spate_node_resolve_skipped(struct spate_node *node, struct spate_entry_id last)
+{
+    struct spate_pending *run;
+
+    spate_assert(last.index >= 1);
+    while ((run = oldest_run(node)) != NULL) {
+        const spate_index next = run->first + node->apply.run_done;
+
+        if (next > last.index) {
+            if (run->term >= last.term) {
+                return;
+            }
+            supersede(node, run);
+            continue;
+        }
+        const struct spate_result result = {.cookie = run->cookies[node->apply.run_done],
+                                            .status = SPATE_ERR_UNKNOWN};
+        settle(node, run->origin, &result);
+        node->apply.run_done++;
+    }
+}
+
 void spate_node_publish_outcomes(struct spate_node *node)
 {
     uint32_t touched = node->apply.ports_touched;

@@ -78,6 +78,7 @@ static bool flush_once(struct spate_node *node)
     spate_node_step(node, &event);
     node->engine_is_dirty = false;
     node->engine_deadline = node->effects.deadline;
+    spate_node_note_snapshots(node);
 
     /* Messages first: they may leave before the batch is durable, and the peers' work is the
      * longer part. */
@@ -124,6 +125,7 @@ static uint32_t gather(struct spate_node *node)
     work += spate_node_take_answers(node);
     work += spate_node_take_proposals(node);
     work += spate_node_take_reads(node);
+    work += spate_node_snapshots_turn(node);
     take_round_trips(node);
     return work;
 }
@@ -141,6 +143,7 @@ spate_err spate_node_poll(struct spate_node *node, uint32_t *ret_work)
         flush_engine(node);
     }
     work += spate_node_tick_forwards(node);
+    spate_node_send_snapshots(node);
     /* Always: what the link answers by itself (handshakes, pings, repairs) is no work of ours. */
     node->link_deadline = spate_link_tick(node->link, node->now);
     spate_link_flush(node->link, node->now);
@@ -182,6 +185,7 @@ spate_time_ns spate_node_deadline(const struct spate_node *node)
 
     deadline = earlier(deadline, node->forwards.deadline);
     deadline = earlier(deadline, spate_node_read_deadline(node));
+    deadline = earlier(deadline, spate_node_snapshots_deadline(node));
     if (node->batch.next < node->batch.count) {
         /* The engine had no room: readers may have let some go. */
         deadline = earlier(deadline, node->now + STALL_NS);

@@ -1,7 +1,9 @@
 /*
  * What stands in the store at start becomes the log in memory: its newest part, up to a third
  * of the budget, so that there is room to work even when half of each segment is lost on entries
- * that do not fit behind each other. Older entries stay in the store for those who need them.
+ * that do not fit behind each other. Older entries stay in the store for those who need them. What
+ * is not known to be committed is all in memory, whatever its size: it may yet have to be taken
+ * back (tests/track-record.md). It was in memory before, so it fits.
  */
 #include "node_internal.h"
 
@@ -102,7 +104,52 @@ static spate_err read_back(struct spate_node *node, spate_index first, spate_ind
     return SPATE_OK;
 }
 
-spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded)
+/*
+ * A log that ends before the newest snapshot, or contradicts it, is what a crash leaves between a
+ * snapshot's commit and the log's reset: the snapshot takes its place. A log that begins behind
+ * the snapshot leaves a gap that nothing can fill.
+ */
+static spate_err compare_with_snapshot(struct spate_node *node, struct spate_store_loaded *loaded,
+                                       bool *ret_store_is_behind)
+{
+    struct spate_entry_id snapshot;
+    struct spate_entry_id there;
+
+    *ret_store_is_behind = false;
+    if (!spate_node_newest_snapshot(node, &snapshot)) {
+        return SPATE_OK; /* Whether the log suffices is for the state machine to say. */
+    }
+    if (snapshot.index < loaded->base.index) {
+        return SPATE_ERR_COMPACTED;
+    }
+    const spate_err bad = spate_node_snapshot_membership(node, &node->options.membership,
+                                                         &node->options.membership_index);
+    if (bad != SPATE_OK) {
+        return bad;
+    }
+    if (snapshot.index <= loaded->last) {
+        const spate_err err = read_base(node->store, loaded, snapshot.index, &there);
+        if (err != SPATE_OK || there.term == snapshot.term) {
+            return err;
+        }
+        if (loaded->hard_state.commit >= snapshot.index) {
+            return SPATE_ERR_CORRUPT; /* What is committed does not change. */
+        }
+    }
+    *ret_store_is_behind = true;
+    loaded->base = snapshot;
+    loaded->last = snapshot.index;
+    loaded->hard_state.commit = snapshot.index;
+    if (loaded->hard_state.term < snapshot.term) {
+        /* We heard of that term, and nobody heard from us in it: no vote was durable. */
+        loaded->hard_state.term = snapshot.term;
+        loaded->hard_state.vote = 0;
+    }
+    return SPATE_OK;
+}
+
+spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded,
+                             bool *ret_store_is_behind)
 {
     struct spate_store *store = node->store;
     struct spate_entry_id base;
@@ -116,13 +163,24 @@ spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded 
         ret_loaded->hard_state.commit > ret_loaded->last) {
         return SPATE_ERR_CORRUPT;
     }
+    err = compare_with_snapshot(node, ret_loaded, ret_store_is_behind);
+    if (err != SPATE_OK) {
+        return err;
+    }
     node->stored_base = ret_loaded->base;
     err = find_first(store, ret_loaded, node->options.log_budget_bytes / 3, &first);
     if (err == SPATE_OK) {
+        const spate_index commit = ret_loaded->hard_state.commit;
+        const spate_index uncommitted =
+            commit > ret_loaded->base.index ? commit + 1 : ret_loaded->base.index + 1;
+        first = first < uncommitted ? first : uncommitted;
         err = read_base(store, ret_loaded, first - 1, &base);
     }
     if (err == SPATE_OK) {
-        err = spate_node_find_membership(node, ret_loaded->base.index + 1, first);
+        const spate_index known = node->options.membership_index > ret_loaded->base.index
+                                      ? node->options.membership_index
+                                      : ret_loaded->base.index;
+        err = spate_node_find_membership(node, known + 1, first);
     }
     if (err != SPATE_OK) {
         return err == SPATE_ERR_NOT_FOUND ? SPATE_ERR_CORRUPT : err;

@@ -34,6 +34,7 @@ static void collect(struct spate_node *node, struct spate_node_status *status)
     status->fetches_missed = node->fetches_missed;
     status->durability = node->store->durability;
     status->is_disk_low = spate_store_is_low(node->store);
+    spate_node_snapshot_status(node, status);
 }
 
 static void publish(struct spate_node *node)

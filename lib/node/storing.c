@@ -86,6 +86,8 @@ void spate_node_give_batch(struct spate_node *node)
         const struct spate_store_batch batch = {
             .has_hard_state = effect->has_hard_state,
             .hard_state = {.term = effect->term, .vote = effect->vote, .commit = effect->commit},
+            .has_reset = effect->has_reset,
+            .reset_base = effect->reset_base,
             .has_truncate = effect->has_truncate,
             .truncate_after = effect->truncate_after,
             .spans = node->spans,
@@ -101,6 +103,7 @@ void spate_node_give_batch(struct spate_node *node)
         spate_assert(ticket == node->store_submitted + 1);
         node->store_submitted = ticket;
         effect->has_hard_state = false;
+        effect->has_reset = false;
         effect->has_truncate = false;
         effect->first += entries;
         effect->count -= entries;

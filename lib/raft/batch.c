@@ -1,10 +1,20 @@
 /* What the store is given: one transaction for all that happened since the last one. */
 #include "raft_internal.h"
 
+/* How far the commit index moves on before a batch takes it along. */
+#define HINT_ENTRIES 64u
+
 static bool hard_state_is_due(const struct spate_raft *raft)
 {
     spate_assert(raft->tickets.submitted.term <= raft->term);
     return raft->tickets.submitted.term != raft->term || raft->tickets.submitted.vote != raft->vote;
+}
+
+/* A hint that is far behind would make a start read all behind it into memory. */
+static bool hint_is_due(const struct spate_raft *raft)
+{
+    spate_assert(raft->commit >= raft->commit_hinted);
+    return raft->commit - raft->commit_hinted >= HINT_ENTRIES;
 }
 
 bool spate_batch_is_due(const struct spate_raft *raft)
@@ -46,7 +56,7 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     spate_assert(!store->is_needed);
     spate_assert(spate_tickets_has_room(tickets));
     store->is_needed = true;
-    store->has_hard_state = hard_state_is_due(raft);
+    store->has_hard_state = hard_state_is_due(raft) || hint_is_due(raft);
     store->term = raft->term;
     store->vote = raft->vote;
     store->has_reset = tickets->has_reset;
@@ -61,6 +71,7 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     const spate_index last = tickets->submitted.last + store->count;
     /* A restart must find what it is told to be committed. */
     store->commit = raft->commit < last ? raft->commit : last;
+    raft->commit_hinted = store->has_hard_state ? store->commit : raft->commit_hinted;
     store->ticket = spate_tickets_issue(tickets, raft->term, raft->vote, last);
     spate_assert(store->has_hard_state || store->has_reset || store->has_truncate ||
                  store->count > 0);

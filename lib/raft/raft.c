@@ -39,6 +39,7 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
     /* What a snapshot or a compaction took away was committed. */
     const spate_index base = spate_log_first(raft->log) - 1;
     raft->commit = options->commit > base ? options->commit : base;
+    raft->commit_hinted = options->commit < raft->commit ? options->commit : raft->commit;
     raft->follower.verified = raft->commit;
     raft->is_dirty = true;
     raft->votes_after =

@@ -93,6 +93,7 @@ struct spate_raft {
     spate_term term;
     spate_node_id vote;
     spate_index commit;
+    spate_index commit_hinted; /* As the store was last told. */
     enum spate_role role;
     spate_node_id leader;
     struct spate_tickets tickets;

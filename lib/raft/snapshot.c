@@ -54,6 +54,7 @@ void spate_snapshot_receive(struct spate_raft *raft, const struct spate_message 
 /* Whether the log has the snapshot's last entry. */
 static bool has_entry(const struct spate_raft *raft, struct spate_entry_id id)
 {
+    spate_assert(id.term >= 1);
     spate_assert(id.index > raft->commit);
     return id.index <= spate_log_last(raft->log) &&
            spate_conflict_term(raft->log, id.index) == id.term;
@@ -91,6 +92,7 @@ spate_err spate_snapshot_install(struct spate_raft *raft, const struct spate_eve
     spate_assert(last.index >= 1);
     spate_assert(last.term >= 1);
     spate_assert(event->installed.membership != NULL);
+    spate_assert(event->kind == SPATE_EVENT_INSTALLED);
     raft->is_dirty = true;
     if (last.index <= raft->commit) {
         return SPATE_OK; /* We have come there by ourselves. */

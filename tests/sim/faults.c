@@ -68,6 +68,12 @@ void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
         options->pause_every_ns = coin(&draw) ? log_uniform(&draw, 300 * SIM_MS, 5 * SIM_S) : 0;
         options->clog_every_ns = coin(&draw) ? log_uniform(&draw, 100 * SIM_MS, 5 * SIM_S) : 0;
     }
+    /* A stream of its own, so that older seeds still mean what they meant. */
+    spate_prng_seed(&draw, wanted->seed, 6);
+    if (!wanted->is_calm && coin(&draw)) {
+        options->snapshot_entries = log_uniform(&draw, 1, 300);
+        options->snapshot_keep_entries = log_uniform(&draw, 1, 100);
+    }
     const spate_time_ns begin = SIM_S;
     sim->crash_at = options->crash_every_ns != 0 ? begin : SPATE_TIME_NEVER;
     sim->cut_at = options->cut_every_ns != 0 ? begin : SPATE_TIME_NEVER;

@@ -2,7 +2,9 @@
  * held against what was applied. */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/crc32c.h"
+#include "base/mix.h"
 #include "node/node_internal.h"
 #include "sim.h"
 
@@ -135,6 +137,12 @@ static void apply(struct spate_fsm *fsm, const struct spate_command commands[], 
             sim_fail(sim, "proposal %llu is applied at %llu, but was refused",
                      (unsigned long long)id, (unsigned long long)index);
         }
+        self->digest = spate_mix64(self->digest ^ hash ^ spate_mix64(index));
+        if (sim->digests[index] != 0 && sim->digests[index] != self->digest) {
+            sim_fail(sim, "node %u has another state at %llu than others had", self->node + 1,
+                     (unsigned long long)index);
+        }
+        sim->digests[index] = self->digest;
         sim->applied[index] = hash;
         proposal->applied_at = index;
         self->applied = index;
@@ -147,7 +155,79 @@ static spate_index applied(struct spate_fsm *fsm)
     return 0;
 }
 
+static spate_err save_begin(struct spate_fsm *fsm)
+{
+    struct sim_fsm *self = (struct sim_fsm *)fsm;
+
+    spate_put_u64(self->saved, self->applied);
+    spate_put_u64(self->saved + 8, self->digest);
+    self->saved_bytes = 0;
+    return SPATE_OK;
+}
+
+/* In two pieces: a save is seldom done before the next command comes. */
+static uint32_t save_read(struct spate_fsm *fsm, uint8_t *to, uint32_t capacity)
+{
+    struct sim_fsm *self = (struct sim_fsm *)fsm;
+
+    if (self->saved_bytes == sizeof self->saved || capacity < 8) {
+        return 0;
+    }
+    memcpy(to, self->saved + self->saved_bytes, 8);
+    self->saved_bytes += 8;
+    return 8;
+}
+
+static void save_end(struct spate_fsm *fsm)
+{
+    ((struct sim_fsm *)fsm)->saved_bytes = 0;
+}
+
+static spate_err restore_begin(struct spate_fsm *fsm, spate_index index)
+{
+    (void)index;
+    ((struct sim_fsm *)fsm)->saved_bytes = 0;
+    return SPATE_OK;
+}
+
+static spate_err restore_write(struct spate_fsm *fsm, const uint8_t *bytes, uint32_t size)
+{
+    struct sim_fsm *self = (struct sim_fsm *)fsm;
+
+    if (size > sizeof self->saved - self->saved_bytes) {
+        return SPATE_ERR_MALFORMED;
+    }
+    memcpy(self->saved + self->saved_bytes, bytes, size);
+    self->saved_bytes += size;
+    return SPATE_OK;
+}
+
+static spate_err restore_end(struct spate_fsm *fsm, bool is_complete)
+{
+    struct sim_fsm *self = (struct sim_fsm *)fsm;
+
+    if (!is_complete || self->saved_bytes != sizeof self->saved) {
+        return SPATE_ERR_MALFORMED;
+    }
+    self->applied = spate_get_u64(self->saved);
+    self->digest = spate_get_u64(self->saved + 8);
+    if (self->applied != 0 && self->sim->digests[self->applied] != self->digest) {
+        sim_fail(self->sim, "node %u restores another state at %llu than others had",
+                 self->node + 1, (unsigned long long)self->applied);
+    }
+    return SPATE_OK;
+}
+
 void sim_fsm_init(struct sim_fsm *fsm, struct sim *sim, uint32_t node)
 {
-    *fsm = (struct sim_fsm){.fsm = {.apply = apply, .applied = applied}, .sim = sim, .node = node};
+    *fsm = (struct sim_fsm){.fsm = {.apply = apply,
+                                    .applied = applied,
+                                    .save_begin = save_begin,
+                                    .save_read = save_read,
+                                    .save_end = save_end,
+                                    .restore_begin = restore_begin,
+                                    .restore_write = restore_write,
+                                    .restore_end = restore_end},
+                            .sim = sim,
+                            .node = node};
 }

@@ -100,7 +100,13 @@ void sim_start_node(struct sim *sim, uint32_t i)
         .heartbeat_ns = ELECTION_MIN / 5,
         .append_count_max = sim->options.append_count_max,
         .membership.count = sim->options.nodes,
+        .snapshot_entries = sim->options.snapshot_entries,
+        .snapshot_bytes = UINT64_MAX,
+        .snapshot_keep_entries = sim->options.snapshot_keep_entries,
     };
+    const struct spate_snapshots_mem_options snapshots = {.image = &node->snapshot,
+                                                          .seed = sim->options.seed,
+                                                          .busy_ppm = sim->options.disk_busy_ppm};
 
     for (uint32_t m = 0; m < sim->options.nodes; m++) {
         options.membership.members[m] = (struct spate_member){.id = m + 1, .is_voter = true};
@@ -108,6 +114,9 @@ void sim_start_node(struct sim *sim, uint32_t i)
     sim_fsm_init(&node->fsm, sim, i);
     must(sim, spate_store_fault_create(&store, &node->store), "store");
     options.store = node->store;
+    if (sim->options.snapshot_entries != 0) {
+        must(sim, spate_snapshots_mem_create(&snapshots, &options.snapshots), "snapshots");
+    }
     options.link = open_link(sim, i, session);
     must(sim, spate_node_create(&options, &node->node), "node");
     if (sim->has_failed) {
@@ -130,6 +139,10 @@ void sim_crash_node(struct sim *sim, uint32_t i)
     struct sim_node *node = &sim->nodes[i];
 
     sim_take_outcomes(sim, i); /* What its client has not heard of by now, it never will. */
+    struct spate_node_status status;
+    spate_node_status(node->node, &status);
+    sim->snapshots_taken += status.snapshots_taken;
+    sim->snapshots_installed += status.snapshots_installed;
     /* What was submitted and not completed is lost: destroying would finish it. */
     spate_store_fault_lose(node->store);
     spate_node_destroy(node->node);
@@ -306,6 +319,7 @@ bool sim_run(struct sim *sim, const struct sim_options *options)
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         spate_node_destroy(sim->nodes[i].node);
         spate_store_image_destroy(sim->nodes[i].image);
+        spate_snapshots_image_clear(&sim->nodes[i].snapshot);
     }
     spate_net_sim_destroy(sim->network);
     return true;

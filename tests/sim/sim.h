@@ -16,6 +16,7 @@
 #include "net/sim/sim.h"
 #include "node/node.h"
 #include "store/fault/fault.h"
+#include "store/mem/snapshots.h"
 
 #define SIM_NODES_MAX     5u
 #define SIM_TERMS_MAX     4096u
@@ -43,6 +44,8 @@ struct sim_options {
     spate_time_ns propose_every_ns;
     uint32_t large_ppm; /* Commands that need more than a frame. */
     uint32_t append_count_max;
+    uint64_t snapshot_entries; /* 0: no snapshots. */
+    uint64_t snapshot_keep_entries;
     bool lease_enabled;
     uint32_t drift_ppm; /* Clocks run at most so much too fast or too slow. */
 };
@@ -53,6 +56,9 @@ struct sim_fsm {
     struct sim *sim;
     uint32_t node;
     spate_index applied; /* In this life. */
+    uint64_t digest;     /* Of all that was applied. */
+    uint8_t saved[16];   /* Of an open save or restore: applied, digest. */
+    uint32_t saved_bytes;
 };
 
 /* A net that looks at what leaves: what a message promises must be on the sender's disk. */
@@ -77,6 +83,7 @@ struct sim_node {
     struct spate_node *node;
     struct spate_store *store;
     struct spate_store_image *image;
+    struct spate_snapshots_image snapshot;
     struct spate_port *port;
     struct sim_fsm fsm;
     struct sim_spy spy;
@@ -127,6 +134,7 @@ struct sim {
     spate_term committed[SIM_INDEXES_MAX];             /* Term; 0: not committed. */
     spate_term committed_in[SIM_INDEXES_MAX];          /* The term in which it was committed. */
     spate_index committed_last;
+    uint64_t digests[SIM_INDEXES_MAX]; /* Of the state once that index was applied; 0: unknown. */
     uint64_t applied[SIM_INDEXES_MAX]; /* Hash of the command; 0: not applied. */
     struct sim_proposal proposals[SIM_PROPOSALS_MAX];
     uint32_t proposal_count;
@@ -137,6 +145,7 @@ struct sim {
 
     uint64_t events;
     uint64_t trace; /* Hash of all that happened. */
+    uint64_t snapshots_taken, snapshots_installed;
     uint32_t leader_changes, crashes, cuts, outcomes_ok;
     spate_term term_max;
     bool has_failed;
@@ -174,6 +183,8 @@ struct spate_net *sim_spy_init(struct sim_spy *spy, struct sim *sim, uint32_t no
                                struct spate_net *inner);
 
 /* check.c */
+/* Whether an entry is on a node's disk: in its log, or in the state of a snapshot. */
+bool sim_disk_has(const struct sim *sim, uint32_t i, struct spate_entry_id id);
 void sim_check(struct sim *sim);
 void sim_check_end(struct sim *sim);
 

@@ -43,7 +43,7 @@ static void check_append_result(struct sim *sim, uint32_t from, const struct spa
         spate_log_term_at(node->node->log, match, &term) != SPATE_OK) {
         return;
     }
-    if (spate_store_image_term(node->image, match) != term) {
+    if (!sim_disk_has(sim, from, (struct spate_entry_id){.term = term, .index = match})) {
         sim_fail(sim, "node %u acknowledges %llu, which is not on its disk", from + 1,
                  (unsigned long long)match);
     }

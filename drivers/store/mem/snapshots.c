@@ -168,6 +168,7 @@ static void keep(const struct mem_snapshots *mem)
     spate_assert(image->bytes != NULL);
     memcpy(image->bytes, mem->newest->bytes, mem->newest->size);
     image->size = mem->newest->size;
+    image->last = mem->newest->manifest.last;
 }
 
 static spate_err mem_poll(struct spate_snapshots *snapshots, enum spate_snapshot_event *ret_event)

@@ -8,6 +8,7 @@
 struct spate_snapshots_image {
     uint8_t *bytes; /* The newest image. NULL: none. */
     uint64_t size;
+    struct spate_entry_id last; /* Of its manifest. */
 };
 
 struct spate_snapshots_mem_options {

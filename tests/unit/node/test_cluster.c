@@ -198,6 +198,37 @@ static void a_leader_cut_off_answers_when_it_is_back(void **state)
     world_destroy(world);
 }
 
+/* More than a start reads back is not committed, and nobody is there to commit it. */
+static void restarts_commit_nothing_by_themselves(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, 21);
+
+    world->log_budget_bytes = 16u << 20;
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    world_run(world, 100 * MSEC);
+    for (uint32_t i = 0; i < 3; i++) {
+        if (i != leader) {
+            world_stop(world, i);
+        }
+    }
+    for (uint32_t n = 0; n < 11; n++) {
+        (void)world_propose(world, leader, 900000);
+        world_submit(world, leader);
+        world_run(world, MSEC / 2);
+    }
+    const struct spate_node_status before = world_status(world, leader);
+    assert_true(before.raft.durable > before.raft.commit + 7);
+    world_stop(world, leader);
+    world_start(world, leader);
+    world_run(world, 100 * MSEC);
+    const struct spate_node_status after = world_status(world, leader);
+    assert_true(after.raft.received >= before.raft.durable);
+    assert_true(after.raft.commit <= before.raft.commit);
+    world_destroy(world);
+}
+
 static void all_nodes_restart_from_their_stores(void **state)
 {
     (void)state;
@@ -370,6 +401,7 @@ int main(void)
         cmocka_unit_test(losing_the_leader_loses_no_acknowledged_write),
         cmocka_unit_test(a_leader_cut_off_answers_when_it_is_back),
         cmocka_unit_test(all_nodes_restart_from_their_stores),
+        cmocka_unit_test(restarts_commit_nothing_by_themselves),
         cmocka_unit_test(a_member_far_behind_is_fed_from_the_store),
         cmocka_unit_test(a_member_that_nobody_can_serve_disturbs_nobody),
         cmocka_unit_test(the_apply_stage_may_be_a_thread_of_its_own),

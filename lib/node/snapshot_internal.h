@@ -1,0 +1,120 @@
+/*
+ * Snapshots of a node: taken beside the work, sent to members that are too far behind, received
+ * and installed, and the store compacted behind them.
+ *
+ * The state machine belongs to the apply stage, the driver to the node's thread. They hand each
+ * other one piece at a time, and `stage` says whose turn it is: whoever may leave a stage is named
+ * beside it, and leaves it with release order.
+ */
+#ifndef SPATE_NODE_SNAPSHOT_INTERNAL_H
+#define SPATE_NODE_SNAPSHOT_INTERNAL_H
+
+#include "node_internal.h"
+
+enum spate_snapshot_stage {
+    SPATE_STAGE_IDLE,           /* node */
+    SPATE_STAGE_SAVE_WANTED,    /* apply: freezes the state */
+    SPATE_STAGE_SAVE_FROZEN,    /* node: begins the image */
+    SPATE_STAGE_SAVE_READING,   /* apply: piece after piece, to the end */
+    SPATE_STAGE_SAVE_READ,      /* node: writes the last piece, commits */
+    SPATE_STAGE_RESTORE_WANTED, /* apply: piece after piece, to the end; applies nothing more */
+    SPATE_STAGE_RESTORED,       /* node: lets the engine know */
+};
+
+/* One piece on its way between state machine and driver. */
+#define SPATE_PIECE_BYTES (16u << 10)
+#define SPATE_PIECE_FULL  (1u << 31)
+
+/* How much of a transfer may be under way without an answer. */
+#define SPATE_TRANSFER_WINDOW_BYTES (512u << 10)
+
+/* A snapshot on its way to a member. */
+struct spate_transfer {
+    spate_node_id member;
+    bool is_open;                         /* It has a reader. */
+    bool is_needed;                       /* The engine said so at its last flush. */
+    struct spate_snapshot_reader *reader; /* What is being sent; never changes while it is open. */
+    struct spate_entry_id last;
+    uint64_t image_bytes;
+    uint64_t hash;
+    uint64_t acked;
+    uint64_t sent;
+    uint32_t repeats; /* Answers in a row that named the same offset. */
+    spate_time_ns resend_at;
+    spate_time_ns wait_until; /* Complete: the member restores; nothing before this. */
+};
+
+/* A snapshot on its way to us. */
+struct spate_receiving {
+    bool is_open;       /* The driver takes it. */
+    bool is_committing; /* All has come; the driver makes it durable. */
+    spate_node_id from;
+    uint64_t leader_session;
+    struct spate_entry_id last;
+    uint64_t image_bytes;
+    uint64_t hash;
+    uint64_t next;
+    uint8_t header[SPATE_SNAPSHOT_HEADER_BYTES];
+};
+
+struct spate_node_snapshots {
+    struct spate_snapshots *driver;
+    bool has_newest;
+    struct spate_snapshot_manifest newest;
+
+    /* Between node and apply stage. */
+    _Atomic uint32_t stage;       /* enum spate_snapshot_stage */
+    _Atomic uint32_t piece_bytes; /* And SPATE_PIECE_FULL. 0: the piece is free to be filled. */
+    _Atomic uint32_t failure;     /* spate_err of the state machine. */
+    _Atomic bool is_cancelled;    /* The save is to end as soon as it can. */
+    struct spate_entry_id saved;  /* Where the save was frozen. */
+    bool is_last_piece;           /* Restore: nothing comes behind this piece. */
+    bool is_begun;                /* Apply's: save or restore is open. */
+    uint8_t piece[SPATE_PIECE_BYTES];
+
+    /* Taking: the node's. */
+    bool is_taking;     /* The driver takes what is saved … */
+    bool is_committing; /* … or makes it durable. */
+    bool is_wanted;     /* Somebody needs a newer one. */
+    bool is_suspect;    /* A member found the newest to be damaged. */
+    uint64_t bytes_at_newest;
+    spate_time_ns piece_at; /* The next piece not before this. */
+
+    /* Sending, receiving, installing: the node's. */
+    struct spate_transfer transfers[SPATE_MEMBERS_MAX];
+    struct spate_receiving receiving;
+    struct spate_snapshot_reader *restoring; /* NULL: no restore is fed. */
+    uint64_t restored;                       /* Bytes of the image that were fed. */
+    uint64_t restored_end;
+
+    spate_index compact_to; /* The store has yet to be told. 0: no. */
+    spate_time_ns deadline;
+
+    uint64_t taken, sent, installed, refused;
+    uint64_t bytes_sent, bytes_received;
+};
+
+static inline enum spate_snapshot_stage spate_snapshots_stage(const struct spate_node_snapshots *s)
+{
+    return (enum spate_snapshot_stage)atomic_load_explicit(&s->stage, memory_order_acquire);
+}
+
+/* snapshot.c */
+void spate_snapshots_go_to(struct spate_node *node, enum spate_snapshot_stage stage);
+void spate_snapshots_wake_at(struct spate_node *node, spate_time_ns at);
+/* The driver has a newer snapshot. */
+void spate_snapshots_have(struct spate_node *node);
+
+/* snapshot_take.c */
+void spate_snapshots_take_turn(struct spate_node *node);
+/* Whether the driver is free for somebody else; gives up a save that is not durable yet. */
+bool spate_snapshots_yield_driver(struct spate_node *node);
+
+/* snapshot_send.c */
+void spate_snapshots_close_transfers(struct spate_node *node);
+
+/* snapshot_receive.c */
+void spate_snapshots_receive_turn(struct spate_node *node);
+void spate_snapshots_received(struct spate_node *node, enum spate_snapshot_event event);
+
+#endif
