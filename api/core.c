@@ -44,13 +44,10 @@ static spate_err open_link(struct spate *spate, const struct spate_options *opti
         .net_is_local = spate_core_dpdk_is_local(options),
     };
 
-    if (options->member_count == 1 && options->insecure_peers == SPATE_INSECURE_REFUSED) {
-        /* Nobody to talk to, so nothing to seal. */
-        link.insecure_peers = SPATE_INSECURE_PEERS_LOCAL;
-    }
     memcpy(link.cluster_id, options->cluster_id, sizeof link.cluster_id);
     for (uint32_t i = 0; i < options->member_count; i++) {
         if (options->members[i].id == options->id) {
+            link.own_address = addresses[i];
             continue;
         }
         link.peers[link.peer_count].id = options->members[i].id;
@@ -72,17 +69,21 @@ static spate_err open_link(struct spate *spate, const struct spate_options *opti
 }
 
 /* The engine wants ids ascending; the caller may name members in any order. */
-static void fill_membership(const struct spate_options *options, struct spate_membership *members)
+static void fill_membership(const struct spate_options *options,
+                            const struct spate_address addresses[],
+                            struct spate_membership *members)
 {
     members->count = 0;
-    for (uint32_t i = 0; i < options->member_count; i++) {
+    /* A core that joins hears from the leader who the members are. */
+    for (uint32_t i = 0; i < options->member_count && !options->is_joining; i++) {
         uint32_t at = members->count;
 
         for (; at > 0 && members->members[at - 1].id > options->members[i].id; at--) {
             members->members[at] = members->members[at - 1];
         }
         members->members[at] =
-            (struct spate_member){.id = options->members[i].id, .is_voter = true};
+            (struct spate_member){.id = options->members[i].id, .is_voter = true, .incarnation = 1};
+        spate_address_format(&addresses[i], members->members[at].address);
         members->count++;
     }
 }
@@ -119,6 +120,7 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
 {
     struct spate_node_options node = {
         .self = options->id,
+        .incarnation = spate->incarnation,
         .clock = spate->clock,
         /* Without an apply thread the node's is the only one that reads the log. */
         .reclaim = options->apply_is_threaded ? spate_rcu_reclaim() : spate_reclaim_immediate(),
@@ -136,7 +138,7 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
         .apply_waker = &spate->apply_waker.waker,
     };
 
-    fill_membership(options, &node.membership);
+    fill_membership(options, addresses, &node.membership);
     if (draw(&node.session) || draw(&node.seed)) {
         return spate_explain(line, SPATE_ERR_UNSUPPORTED, "the kernel gives no random numbers");
     }
@@ -177,7 +179,11 @@ static struct spate *make_core(const struct spate_options *options)
     spate->clock = spate_core_open_clock();
     spate->device = device;
     spate->poll = options->poll;
-    spate->is_insecure = options->member_count > 1;
+    spate->is_insecure =
+        options->member_count > 1 || options->insecure_peers != SPATE_INSECURE_REFUSED;
+    spate->insecure_peers = options->insecure_peers;
+    spate->net_is_local = spate_core_dpdk_is_local(options);
+    spate->incarnation = options->incarnation == 0 ? 1 : options->incarnation;
     spate->spin_ns = options->spin_ns;
     spate->cpu = options->cpu;
     spate->apply_is_threaded = options->apply_is_threaded;

@@ -29,6 +29,9 @@ struct spate {
     enum spate_poll_mode poll; /* Never AUTO. */
     char *device;              /* What DPDK drives; "" on sockets. */
     bool is_insecure;
+    enum spate_insecure insecure_peers;
+    bool net_is_local;
+    uint64_t incarnation;
     bool is_polled; /* By spate_poll(); then it cannot be started any more. */
     uint64_t spin_ns;
     int cpu;

@@ -132,7 +132,8 @@ static spate_err open_disk(struct spate *spate, const struct spate_options *opti
 {
     const bool has_lmdb = spate_store_lmdb_is_in(options->directory);
     const bool has_wal = spate_store_wal_is_in(options->directory);
-    struct spate_store_identity identity = {.node_id = options->id, .incarnation = 1};
+    struct spate_store_identity identity = {.node_id = options->id,
+                                            .incarnation = spate->incarnation};
 
     for (uint32_t i = 0; i < sizeof identity.cluster_id; i++) {
         identity.cluster_id[i] = options->cluster_id[i];

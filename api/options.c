@@ -38,7 +38,7 @@ static spate_err check_members(const struct spate_options *options,
         return spate_explain(line, SPATE_ERR_INVALID, "name 1 to %u members, this core included",
                              SPATE_MEMBERS_MAX);
     }
-    if (options->member_count % 2 == 0) {
+    if (options->member_count % 2 == 0 && !options->is_joining) {
         return spate_explain(
             line, SPATE_ERR_INVALID,
             "%u members: give an odd number, an even one survives no more failures",
@@ -76,7 +76,8 @@ static spate_err check_security(const struct spate_options *options,
                                 const struct spate_address addresses[],
                                 const struct spate_message_line *line)
 {
-    if (options->insecure_peers == SPATE_INSECURE_REFUSED && options->member_count > 1) {
+    if (options->insecure_peers == SPATE_INSECURE_REFUSED &&
+        (options->member_count > 1 || options->is_joining)) {
         return spate_explain(line, SPATE_ERR_PERMISSION,
                              "frames are not sealed yet: allow it with insecure_peers = local "
                              "(loopback, memif) or any");

@@ -24,6 +24,9 @@
 /* How often the core looks at itself for what should be in the log. */
 #define WATCH_INTERVAL_MS 100
 
+/* How long a leader that stops waits for somebody to take over. */
+#define HAND_OVER_NS_MAX 2000000000ull
+
 /* Everything that `spate core` owns, in the order in which it is made. */
 struct core {
     struct settings settings;
@@ -76,7 +79,7 @@ static bool read_members(struct core *core)
         if (at == NULL || end != at || id == 0 || id > UINT32_MAX || *item == '-' ||
             spate_address_parse(at + 1, &address) != SPATE_OK) {
             (void)snprintf(core->message, sizeof core->message,
-                           "raft.members: '%s' is not ID@ADDRESS:PORT; give all voters, %s", item,
+                           "raft.members: '%s' is not ID@ADDRESS:PORT; give all founders, %s", item,
                            example);
             return false;
         }
@@ -111,6 +114,7 @@ static bool read_words(struct core *core)
     static const char *const insecure[] = {"refused", "local", "any", NULL};
     static const char *const durabilities[] = {"disk", "memory", NULL};
     static const char *const applies[] = {"inline", "thread", NULL};
+    static const char *const joins[] = {"off", "on", NULL};
     static const char *const reads[] = {"quorum", "lease", NULL};
     static const char *const disks[] = {"auto", "wal", "lmdb", NULL};
     const struct {
@@ -122,7 +126,8 @@ static bool read_words(struct core *core)
                {SETTING_DURABILITY, durabilities},
                {SETTING_APPLY, applies},
                {SETTING_READS, reads},
-               {SETTING_DISK, disks}};
+               {SETTING_DISK, disks},
+               {SETTING_JOIN, joins}};
     uint32_t words[SPATE_ARRAY_COUNT(all)] = {0};
 
     for (unsigned i = 0; i < SPATE_ARRAY_COUNT(all); i++) {
@@ -138,6 +143,7 @@ static bool read_words(struct core *core)
     core->options.apply_is_threaded = words[4] == 1;
     core->options.lease_enabled = words[5] == 1;
     core->options.disk = (enum spate_disk)words[6];
+    core->options.is_joining = words[7] == 1;
     return true;
 }
 
@@ -250,6 +256,8 @@ static bool read_settings(struct core *core, int argument_count, char **argument
     }
     if (!settings_number(&core->settings, SETTING_ID, 1, UINT32_MAX, &id, core->message,
                          MESSAGE_BYTES) ||
+        !settings_number(&core->settings, SETTING_INCARNATION, 1, UINT64_MAX,
+                         &core->options.incarnation, core->message, MESSAGE_BYTES) ||
         !settings_uuid(&core->settings, SETTING_CLUSTER_ID, core->options.cluster_id, core->message,
                        MESSAGE_BYTES) ||
         !read_members(core) || !read_words(core) || !read_sizes_and_times(core) ||
@@ -336,6 +344,20 @@ static spate_err start(struct core *core)
     return err == SPATE_OK ? http_server_start(core->http) : err;
 }
 
+/* The same peer as it was before, or one of whom nothing was known. */
+static const struct spate_peer_status *find_peer(const struct spate_status *status,
+                                                 spate_node_id id)
+{
+    static const struct spate_peer_status nobody = {.id = 0};
+
+    for (uint32_t p = 0; p < status->peer_count; p++) {
+        if (status->peers[p].id == id) {
+            return &status->peers[p];
+        }
+    }
+    return &nobody;
+}
+
 static void report_change(const struct spate_status *before, const struct spate_status *now)
 {
     static const char *const roles[] = {"learner", "follower", "pre-candidate", "candidate",
@@ -346,16 +368,49 @@ static void report_change(const struct spate_status *before, const struct spate_
     }
     for (uint32_t p = 0; p < now->peer_count; p++) {
         const struct spate_peer_status *peer = &now->peers[p];
-        if (peer->is_connected != before->peers[p].is_connected) {
+        const struct spate_peer_status *was = find_peer(before, peer->id);
+        if (peer->is_connected != was->is_connected) {
             log_line(LOG_LEVEL_INFO, "peer %u (%s) %s", peer->id, peer->address,
                      peer->is_connected ? "connected" : "lost");
         }
-        if (peer->is_refused && !before->peers[p].is_refused) {
+        if (peer->is_refused && !was->is_refused) {
             log_line(LOG_LEVEL_ERROR,
                      "peer %u (%s) refused: %s; check cluster.id, raft.members and the versions",
                      peer->id, peer->address, peer->refusal);
         }
     }
+}
+
+/* Who votes, and who does not, whenever that changes. */
+static void report_members(struct core *core, struct spate_members *before)
+{
+    struct spate_members now;
+    char list[SPATE_MEMBERS_MAX * 24] = "";
+
+    spate_get_members(core->spate, &now);
+    if (now.index == before->index && now.count == before->count) {
+        return;
+    }
+    for (uint32_t i = 0; i < now.count; i++) {
+        const struct spate_member_status *member = &now.members[i];
+        const size_t used = strlen(list);
+        const bool stays = now.is_joint ? member->is_voter_next : member->is_voter;
+        (void)snprintf(list + used, sizeof list - used, "%s%u%s", used == 0 ? "" : ", ", member->id,
+                       stays              ? ""
+                       : member->is_voter ? " (leaving)"
+                                          : " (learner)");
+    }
+    log_line(LOG_LEVEL_INFO, "members by entry %llu: %s%s", (unsigned long long)now.index, list,
+             now.is_joint ? "; a change of voters is under way" : "");
+    if (now.is_overridden && !before->is_overridden) {
+        log_line(LOG_LEVEL_WARNING, "the number of voters is even, because somebody insisted");
+    }
+    if (!now.is_member && before->is_member) {
+        log_line(LOG_LEVEL_WARNING,
+                 "this core is no member any more: it only answers; stop it, or add it anew with "
+                 "empty data and a larger raft.incarnation");
+    }
+    *before = now;
 }
 
 /* What the transport wants people to read: EAL's arguments, links, addresses used twice. */
@@ -373,10 +428,12 @@ static spate_err watch(struct core *core, const sigset_t *signals)
 {
     struct spate_status before = {0};
     struct spate_status now = {0};
+    struct spate_members members = {0};
     const struct timespec interval = {.tv_nsec = WATCH_INTERVAL_MS * 1000000L};
 
     for (;;) {
         report_notices(core);
+        report_members(core, &members);
         const int number = sigtimedwait(signals, NULL, &interval);
         if (number > 0) {
             log_line(LOG_LEVEL_INFO, "stopping: %s", strsignal(number));
@@ -392,10 +449,34 @@ static spate_err watch(struct core *core, const sigset_t *signals)
     }
 }
 
+/* A leader that stops hands over first, so that nobody has to wait for a timeout. */
+static void hand_over(struct core *core)
+{
+    const struct timespec pause = {.tv_nsec = 2000000};
+    struct spate_members_answer answer;
+    struct spate_status status;
+    uint64_t ticket = 0;
+
+    spate_get_status(core->spate, &status);
+    if (status.role != SPATE_ROLE_LEADER || status.peer_count == 0 ||
+        spate_transfer(core->spate, 0, &ticket) != SPATE_OK) {
+        return;
+    }
+    const uint64_t until = spate_clock_now(core->clock) + HAND_OVER_NS_MAX;
+    while (spate_health(core->spate) == SPATE_OK && spate_clock_now(core->clock) < until) {
+        if (spate_take_answer(core->spate, ticket, &answer)) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    spate_forget_answer(core->spate, ticket);
+}
+
 static void stop(struct core *core)
 {
     if (core->http != NULL) {
         http_server_drain(core->http);
+        hand_over(core);
     }
     http_server_close(core->http);
     spate_close(core->spate);

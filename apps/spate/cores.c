@@ -290,6 +290,39 @@ void cores_ask(struct cores *cores, const char *method, const char *path, const 
     }
 }
 
+/* Whether somebody else has to be asked: not there, not ready, not the leader. */
+static bool is_passed_on(const struct cores_answer *answer)
+{
+    return answer->status == 0 || answer->status == 503 || answer->status == 421;
+}
+
+void cores_ask_leader(struct cores *cores, const char *path, struct cores_answer *ret_answer)
+{
+    const spate_time_ns end = spate_clock_now(cores->clock) + cores->timeout_ns;
+    const struct timespec pause = {.tv_nsec = 100000000L};
+
+    for (;;) {
+        bool has_leader_elsewhere = true; /* All answered, and named another. */
+
+        for (uint32_t c = 0; c < cores->count; c++) {
+            attempt(cores, c, "POST", path, NULL, 0, ret_answer);
+            if (!is_passed_on(ret_answer)) {
+                return;
+            }
+            has_leader_elsewhere = has_leader_elsewhere && ret_answer->status == 421;
+            if (c + 1 < cores->count) {
+                free(ret_answer->body);
+            }
+        }
+        /* A single core that is asked names the leader for good; of several one may be wrong. */
+        if (spate_clock_now(cores->clock) >= end || (has_leader_elsewhere && cores->count == 1)) {
+            return;
+        }
+        free(ret_answer->body);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 char *cores_key_path(struct cores *cores, const char *key, const char *query)
 {
     char *escaped = curl_easy_escape(cores->curl, key, 0);

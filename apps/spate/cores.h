@@ -54,6 +54,12 @@ void cores_ask_one(struct cores *cores, uint32_t core, const char *path,
 void cores_ask(struct cores *cores, const char *method, const char *path, const char *body,
                size_t body_bytes, struct cores_answer *ret_answer);
 
+/*
+ * A POST to the core that leads, whichever it is: each is asked in turn until one does not say that
+ * it is another, or the time is over. Not repeated once its outcome is not known.
+ */
+void cores_ask_leader(struct cores *cores, const char *path, struct cores_answer *ret_answer);
+
 /* Percent-encodes a key into a path. The caller frees it. */
 char *cores_key_path(struct cores *cores, const char *key, const char *query);
 

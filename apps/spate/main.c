@@ -17,6 +17,9 @@ static const struct verb verbs[] = {
     {"core", "run a core in the foreground", verb_core, verb_core_help},
     {"status", "show what a core knows of itself and its peers", verb_status, verb_status_help},
     {"kv", "put, get and delete keys", verb_kv, verb_kv_help},
+    {"members", "show and change the members of a running cluster", verb_members,
+     verb_members_help},
+    {"transfer-leader", "make another core the leader", verb_transfer, verb_transfer_help},
     {"bench", "measure clusters on this machine beside its limits", verb_bench, verb_bench_help},
     {"help", "help, or help VERB", verb_help, NULL},
 };
@@ -80,7 +83,7 @@ static void print_verbs(FILE *out)
                   "usage: spate VERB [ARGUMENTS]\n\n",
                   spate_version());
     for (unsigned v = 0; v < sizeof verbs / sizeof verbs[0]; v++) {
-        (void)fprintf(out, "  %-8s %s\n", verbs[v].name, verbs[v].meaning);
+        (void)fprintf(out, "  %-16s %s\n", verbs[v].name, verbs[v].meaning);
     }
 }
 

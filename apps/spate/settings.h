@@ -19,6 +19,10 @@
     X(CLUSTER_ID, "cluster.id", "00000000-0000-0000-0000-000000000000",                            \
       "id of the cluster, a UUID: the same on all members")                                        \
     X(MEMBERS, "raft.members", "", "all voters, an odd number: 1@ADDRESS:PORT,2@ADDRESS:PORT,…")   \
+    X(JOIN, "join", "off",                                                                         \
+      "on | off: into a running cluster; raft.members then is only where to find whom")            \
+    X(INCARNATION, "raft.incarnation", "1",                                                        \
+      "larger than before when this id comes back without its data")                               \
     X(LISTEN, "raft.node.listen", "", "where to bind for the peers (default: own address)")        \
     X(TRANSPORT, "transport", "auto", "auto | socket | dpdk; auto: dpdk when dpdk.device is set")  \
     X(DPDK_DEVICE, "dpdk.device", "",                                                              \

@@ -17,6 +17,7 @@ enum exit_code {
     EXIT_CORRUPT = 8,     /* Stored data fails its check. */
     EXIT_IO = 9,          /* Disk or device failed. */
     EXIT_PERMISSION = 10, /* Not allowed, by the system or by the settings. */
+    EXIT_REFUSED = 11,    /* members, transfer-leader: the cluster does not do that. */
 };
 
 enum exit_code exit_code_of(spate_err err);
@@ -25,6 +26,8 @@ enum exit_code exit_code_of(spate_err err);
 int verb_core(int argument_count, char **arguments);
 int verb_status(int argument_count, char **arguments);
 int verb_kv(int argument_count, char **arguments);
+int verb_members(int argument_count, char **arguments);
+int verb_transfer(int argument_count, char **arguments);
 int verb_bench(int argument_count, char **arguments);
 int verb_help(int argument_count, char **arguments);
 
@@ -36,6 +39,8 @@ __attribute__((format(printf, 3, 4))) int verb_fail(const char *verb, enum exit_
 void verb_core_help(void);
 void verb_status_help(void);
 void verb_kv_help(void);
+void verb_members_help(void);
+void verb_transfer_help(void);
 void verb_bench_help(void);
 
 #endif

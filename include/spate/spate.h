@@ -11,6 +11,7 @@
 
 #include "spate/error.h"
 #include "spate/fsm.h"
+#include "spate/members.h"
 #include "spate/port.h"
 #include "spate/sample.h"
 #include "spate/types.h"
@@ -72,9 +73,13 @@ struct spate_dpdk_options {
 /* Zero means the default everywhere, so that a designated initializer shows what differs. */
 struct spate_options {
     spate_node_id id;                           /* This core: one of the members. */
-    const struct spate_member_options *members; /* All voters, this core included. Copied. */
+    const struct spate_member_options *members; /* The founders, this core included. Copied. What
+                                                 * became of the members since then is stored. */
     uint32_t member_count;                      /* Odd. */
-    uint8_t cluster_id[16];                     /* The same on all members. */
+    bool is_joining;        /* Into a running cluster: `members` are only where to find whom (this
+                             * core needs an address), and any number; the leader must add it. */
+    uint64_t incarnation;   /* Larger than before when this id comes back without its data. 0: 1. */
+    uint8_t cluster_id[16]; /* The same on all members. */
 
     const char *listen; /* Sockets: where to bind; NULL: the member's own address. */
     enum spate_transport transport;

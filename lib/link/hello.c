@@ -60,7 +60,7 @@ void spate_link_hello_send(struct spate_link *link, struct peer *peer, spate_tim
 {
     const uint64_t echo[2] = {0, 0};
 
-    const bool is_asking = !peer->is_established || peer->is_challenged;
+    const bool is_asking = !peer->is_established || peer->is_challenged || peer->is_silent;
     const spate_time_ns gap_max = is_asking ? HELLO_NS_MAX : PROBE_NS_MAX;
 
     peer->hello_gap = peer->hello_gap == 0 ? HELLO_NS_MIN : peer->hello_gap * 2;
@@ -350,6 +350,11 @@ void spate_link_hello_tick(struct spate_link *link, struct peer *peer, spate_tim
 
         if (is_silent != peer->is_silent) {
             peer->is_silent = is_silent;
+            if (is_silent) {
+                /* It may have come back knowing nobody: then it hears a HELLO, and nothing else. */
+                peer->hello_gap = 0;
+                peer->hello_at = now;
+            }
             atomic_store_explicit(&peer->published.is_connected, !is_silent, memory_order_relaxed);
         }
         spate_link_ping_send(link, peer, now);

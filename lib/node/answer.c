@@ -12,16 +12,6 @@
 
 #include "base/assert.h"
 
-struct spate_node_peer *spate_node_peer_find(struct spate_node *node, spate_node_id id)
-{
-    for (uint32_t i = 0; i < node->peer_count; i++) {
-        if (node->peers[i].id == id) {
-            return &node->peers[i];
-        }
-    }
-    return NULL;
-}
-
 static struct spate_remembered *remembered_of(struct spate_node_peer *peer, uint64_t cookie)
 {
     return &peer->remembered[cookie % SPATE_REMEMBERED_MAX];

@@ -45,22 +45,16 @@ static void set_defaults(struct spate_node_options *options)
 
 static spate_err create_peers(struct spate_node *node)
 {
-    const struct spate_membership *membership = &node->options.membership;
+    for (uint32_t i = 0; i < SPATE_MEMBERS_MAX; i++) {
+        struct spate_node_peer *peer = &node->peers[i];
 
-    for (uint32_t i = 0; i < membership->count; i++) {
-        struct spate_node_peer *peer = &node->peers[node->peer_count];
-
-        if (membership->members[i].id == node->options.self) {
-            continue;
-        }
-        peer->id = membership->members[i].id;
         peer->epoch = 1; /* 0 means a port. */
         peer->remembered = calloc(SPATE_REMEMBERED_MAX, sizeof peer->remembered[0]);
         if (peer->remembered == NULL) {
             return SPATE_ERR_NO_MEMORY;
         }
-        node->peer_count++;
     }
+    spate_node_follow_members(node);
     return SPATE_OK;
 }
 
@@ -218,7 +212,7 @@ void spate_node_destroy(struct spate_node *node)
     for (uint32_t i = 0; i < node->port_count; i++) {
         spate_port_destroy(node->ports[i]);
     }
-    for (uint32_t i = 0; i < node->peer_count; i++) {
+    for (uint32_t i = 0; i < SPATE_MEMBERS_MAX; i++) {
         free(node->peers[i].remembered);
     }
     free(node->forwards.arena);

@@ -120,8 +120,45 @@ bool spate_node_apply_may_wait(struct spate_node *node);
 spate_err spate_node_open_port(struct spate_node *node, uint32_t ring_bytes,
                                struct spate_port **ret_port) SPATE_MUST_CHECK;
 
+/* What an operator may ask of the cluster, through the leader's node. */
+struct spate_order {
+    bool is_transfer;
+    spate_node_id transfer_to; /* 0: whoever is best. */
+    struct spate_change change;
+};
+
+/*
+ * OK: it is committed, and no change is under way any more; of a transfer: another core leads.
+ * NOT_READY: this core does not lead, `leader` does (0: nobody that it knows of). INVALID: refused;
+ * `verdict` says why. UNKNOWN: another leader came first: it may or may not take effect.
+ */
+struct spate_order_answer {
+    spate_err err;
+    enum spate_change_verdict verdict;
+    spate_index index; /* The entry that it became. */
+    spate_node_id leader;
+};
+
+/* Orders that may be open at once. */
+#define SPATE_ORDERS_MAX 8u
+
+/*
+ * Hands over an order; it is copied. Its answer comes within a few election timeouts. Thread: any.
+ * Errors: SPATE_ERR_BUSY
+ */
+spate_err spate_node_order(struct spate_node *node, const struct spate_order *order,
+                           uint64_t *ret_ticket) SPATE_MUST_CHECK;
+
+/* Takes the answer; false: there is none yet. Thread: who has the ticket. */
+bool spate_node_order_answer(struct spate_node *node, uint64_t ticket,
+                             struct spate_order_answer *ret_answer);
+
+/* Nobody will ask for the answer. Thread: who has the ticket. */
+void spate_node_order_abandon(struct spate_node *node, uint64_t ticket);
+
 struct spate_node_status {
     struct spate_raft_status raft;
+    uint64_t members_unreachable; /* Addresses that this core's transport cannot reach. */
     spate_index applied;
     spate_index log_first;
     uint64_t log_used_bytes;

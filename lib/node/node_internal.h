@@ -138,6 +138,7 @@ struct spate_remembered {
 
 struct spate_node_peer {
     spate_node_id id;
+    bool is_gone; /* No member any more. */
     uint32_t epoch;
     uint64_t session;
     spate_time_ns rtt_ns; /* As the engine was last told. */
@@ -189,6 +190,23 @@ struct spate_node_reads {
     spate_index ready_index;
     uint64_t taken, refused;
     struct spate_node_read slots[SPATE_READS_OPEN_MAX];
+};
+
+/* What somebody asked of the cluster; see orders.c. */
+struct spate_node_order {
+    _Atomic uint64_t word;
+    struct spate_order order;
+    struct spate_order_answer answer;
+    bool is_taken; /* The node's, from here on: the engine said yes. */
+    spate_index index;
+    spate_term term;
+    spate_time_ns give_up_at; /* 0: not looked at yet. */
+};
+
+struct spate_node_orders {
+    _Atomic uint32_t open;
+    spate_time_ns look_at; /* The node's. */
+    struct spate_node_order slots[SPATE_ORDERS_MAX];
 };
 
 /* How far the command is whose stages are timed (sample.c). */
@@ -255,16 +273,21 @@ struct spate_node {
     struct spate_port *ports[SPATE_PORTS_MAX];
     uint32_t port_count;
     uint32_t port_next;
-    struct spate_batch batch;           /* From a port. */
-    struct spate_batch forwarded_batch; /* From a frame. */
-    struct spate_node_peer peers[SPATE_MEMBERS_MAX];
-    uint32_t peer_count;
-    struct spate_node_peer *forwarding_peer; /* Of forwarded_batch. */
+    struct spate_batch batch;                        /* From a port. */
+    struct spate_batch forwarded_batch;              /* From a frame. */
+    struct spate_node_peer peers[SPATE_MEMBERS_MAX]; /* In places that do not move. */
+    uint32_t peer_count;                             /* Places used so far. */
+    struct spate_node_peer *forwarding_peer;         /* Of forwarded_batch. */
     uint32_t answers_owed;
     struct spate_forwards forwards;
     struct spate_node_reads reads; /* read.c */
     struct spate_ring *pending;    /* node -> apply stage */
     struct spate_ring *answers;    /* apply stage -> node */
+
+    /* peers.c, orders.c */
+    spate_index members_followed; /* Of the membership that link and peers stand for. */
+    uint64_t members_unreachable;
+    struct spate_node_orders orders;
 
     /* apply.c */
     _Alignas(SPATE_CACHE_LINE_BYTES) struct {
@@ -393,7 +416,13 @@ uint32_t spate_node_tick_forwards(struct spate_node *node);
 void spate_node_take_forward(struct spate_node *node, const struct spate_message *message);
 void spate_node_propose_forwarded(struct spate_node *node);
 uint32_t spate_node_take_answers(struct spate_node *node);
+
+/* peers.c: who is there. */
 struct spate_node_peer *spate_node_peer_find(struct spate_node *node, spate_node_id id);
+void spate_node_follow_members(struct spate_node *node);
+
+/* orders.c: what operators want. */
+uint32_t spate_node_take_orders(struct spate_node *node);
 
 /* apply.c */
 uint32_t spate_node_apply_turn(struct spate_node *node, uint32_t entries_max);

@@ -25,6 +25,10 @@ void spate_node_step(struct spate_node *node, struct spate_event *event)
     node->reads.ready = node->effects.read_ready;
     node->reads.ready_index = node->effects.read_index;
     node->engine_is_dirty = true;
+    if (node->effects.membership_index != node->members_followed) {
+        node->members_followed = node->effects.membership_index;
+        spate_node_follow_members(node);
+    }
 }
 
 /* The engine's retransmission follows what the link measures; small wobbles are not worth a step.
@@ -39,7 +43,8 @@ static void take_round_trips(struct spate_node *node)
         struct spate_node_peer *peer = &node->peers[i];
         struct spate_link_peer_status status;
 
-        if (!spate_link_peer_status(node->link, peer->id, &status) || status.rtt_ns == 0) {
+        if (peer->is_gone || !spate_link_peer_status(node->link, peer->id, &status) ||
+            status.rtt_ns == 0) {
             continue;
         }
         const spate_time_ns low = peer->rtt_ns - peer->rtt_ns / 8;
@@ -124,6 +129,7 @@ static uint32_t gather(struct spate_node *node)
     work += spate_node_take_frames(node);
     work += spate_node_take_answers(node);
     work += spate_node_take_proposals(node);
+    work += spate_node_take_orders(node);
     work += spate_node_take_reads(node);
     work += spate_node_snapshots_turn(node);
     take_round_trips(node);
@@ -184,6 +190,7 @@ spate_time_ns spate_node_deadline(const struct spate_node *node)
     spate_time_ns deadline = earlier(node->engine_deadline, node->link_deadline);
 
     deadline = earlier(deadline, node->forwards.deadline);
+    deadline = earlier(deadline, node->orders.look_at);
     deadline = earlier(deadline, spate_node_read_deadline(node));
     deadline = earlier(deadline, spate_node_snapshots_deadline(node));
     if (node->batch.next < node->batch.count) {

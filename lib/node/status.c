@@ -32,6 +32,7 @@ static void collect(struct spate_node *node, struct spate_node_status *status)
     status->compacted_past_members = node->compacted_past_members;
     status->fetches = node->fetches;
     status->fetches_missed = node->fetches_missed;
+    status->members_unreachable = node->members_unreachable;
     status->durability = node->store->durability;
     status->is_disk_low = spate_store_is_low(node->store);
     spate_node_snapshot_status(node, status);

@@ -43,9 +43,36 @@ static json_t *peers_json(const struct spate_status *status)
     return peers;
 }
 
-static json_t *warnings_json(const struct spate_status *status)
+static void add_member_warnings(const struct spate *spate, json_t *warnings)
+{
+    struct spate_members members;
+
+    spate_get_members(spate, &members);
+    if (members.count == 0) {
+        (void)json_array_append_new(
+            warnings,
+            json_string("this core is no member yet: on the leader, spate members add it"));
+    } else if (!members.is_member) {
+        (void)json_array_append_new(
+            warnings, json_string("this core is no member (any more): stop it, or add it anew with "
+                                  "empty data and a larger incarnation"));
+    }
+    if (members.is_overridden) {
+        (void)json_array_append_new(
+            warnings, json_string("the number of voters is even, because somebody insisted: it "
+                                  "survives no more failures than one less"));
+    }
+    if (members.unreachable != 0) {
+        (void)json_array_append_new(
+            warnings, json_string("a member's address cannot be reached from here: check it, the "
+                                  "transport and insecure-peers"));
+    }
+}
+
+static json_t *warnings_json(const struct spate *spate, const struct spate_status *status)
 {
     json_t *warnings = json_array();
+    add_member_warnings(spate, warnings);
     if (status->is_insecure) {
         (void)json_array_append_new(
             warnings, json_string("frames between cores are not sealed (insecure-peers)"));
@@ -142,8 +169,9 @@ struct json_t *health_status(struct http_server *server)
                       (int)kv.sessions, "digest", digest, "applied", (json_int_t)kv.applied));
     }
     (void)json_object_set_new(json, "peers", peers_json(&s));
+    (void)json_object_set_new(json, "membership", members_json(server));
     (void)json_object_set_new(json, "net", net_json(server->options.spate, &s));
-    (void)json_object_set_new(json, "warnings", warnings_json(&s));
+    (void)json_object_set_new(json, "warnings", warnings_json(server->options.spate, &s));
     return json;
 }
 

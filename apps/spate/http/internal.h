@@ -24,7 +24,11 @@ enum request_state {
     REQUEST_DECIDED, /* The outcome is there; the connection was resumed. */
 };
 
-/* One HTTP request on /v1/kv/KEY, from its first header to its answer. */
+/* Changes of the membership that may wait at once. */
+#define HTTP_ORDERS_MAX 8u
+
+/* One HTTP request on /v1/kv/KEY, or for a change of members, from its first header to its answer.
+ */
 struct request {
     struct MHD_Connection *connection;
     enum request_state state;
@@ -38,6 +42,9 @@ struct request {
     uint32_t generation;
     spate_time_ns deadline;
     struct spate_result result;
+    bool is_order; /* For members.c, with what follows. */
+    uint64_t ticket;
+    struct spate_members_answer answer;
 };
 
 /* Outcomes name a slot and its generation, so a late one cannot reach a later request. */
@@ -59,6 +66,8 @@ struct http_server {
     uint32_t waiting_count;
     uint32_t slot_hint;
     struct waiting_slot waiting[HTTP_WAITING_MAX];
+    uint32_t order_count;
+    struct request *orders[HTTP_ORDERS_MAX];
 };
 
 /* answer.c: every answer goes through one of these. They return what MHD wants. */
@@ -88,6 +97,15 @@ struct metrics_name {
     const char *what;
 };
 struct metrics_name metrics_split(const struct spate_counter *counter);
+
+/* members.c: /v1/members, /v1/transfer-leader. */
+enum MHD_Result members_handle(struct http_server *server, struct MHD_Connection *connection,
+                               const char *path, const char *method, size_t *upload_size,
+                               struct request **request_of);
+struct json_t *members_json(struct http_server *server);
+/* Hands out answers. Returns when to come back. */
+spate_time_ns members_look(struct http_server *server, spate_time_ns now);
+void members_forget(struct http_server *server, struct request *request);
 
 /* keys.c: GET, PUT and DELETE of /v1/kv/KEY. */
 enum MHD_Result keys_handle(struct http_server *server, struct MHD_Connection *connection,

@@ -17,7 +17,9 @@ static void release_slot(struct http_server *server, struct request *request)
 
 void keys_forget(struct http_server *server, struct request *request)
 {
-    if (request != NULL) {
+    if (request != NULL && request->is_order) {
+        members_forget(server, request);
+    } else if (request != NULL) {
         release_slot(server, request);
         free(request->body);
         free(request);

@@ -25,6 +25,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (strncmp(path, "/v1/kv/", 7) == 0) {
         return keys_handle(server, connection, path, method, upload, upload_size, request);
     }
+    if (strcmp(path, "/v1/members") == 0 || strcmp(path, "/v1/transfer-leader") == 0) {
+        return members_handle(server, connection, path, method, upload_size,
+                              (struct request **)request);
+    }
     if (*upload_size != 0) {
         *upload_size = 0; /* Bodies that nobody asked for are read and forgotten. */
         return MHD_YES;
@@ -66,10 +70,12 @@ static uint64_t now_of(struct http_server *server)
 static void run_once(struct http_server *server, int epoll_fd)
 {
     const spate_time_ns now = now_of(server);
-    const spate_time_ns deadline = keys_expire(server, now);
+    const spate_time_ns look_at = members_look(server, now);
+    spate_time_ns deadline = keys_expire(server, now);
     MHD_UNSIGNED_LONG_LONG mhd_ms = 1000;
     int timeout_ms = 1000;
 
+    deadline = look_at < deadline ? look_at : deadline;
     if (deadline != SPATE_TIME_NEVER) {
         timeout_ms = deadline <= now ? 0 : (int)((deadline - now) / 1000000 + 1);
         timeout_ms = timeout_ms > 1000 ? 1000 : timeout_ms;
@@ -127,6 +133,7 @@ static void *serve(void *context)
         run_once(server, epoll_fd);
     }
     (void)keys_expire(server, SPATE_TIME_NEVER); /* Answers whoever still waits. */
+    (void)members_look(server, SPATE_TIME_NEVER);
     if (server->api != NULL) {
         (void)MHD_run(server->api);
     }

@@ -2,7 +2,8 @@
  * The HTTP front end of a core: one thread, two listeners.
  *
  *   health (7208)  GET /livez /readyz /leaderz /metrics /status
- *   API    (7220)  GET /v1/status, GET | PUT | DELETE /v1/kv/KEY
+ *   API    (7220)  GET /v1/status, GET | PUT | DELETE /v1/kv/KEY, GET | POST /v1/members,
+ *                  POST /v1/transfer-leader
  *
  * The thread owns one port of the core: writes are proposed through it, and a request waits for
  * its outcome suspended, so one slow write holds up nobody. Reads come from the state machine

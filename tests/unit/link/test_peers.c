@@ -113,6 +113,30 @@ static void a_member_that_left_is_heard_until_it_is_silent(void **state)
     world_destroy(world);
 }
 
+static void a_member_that_comes_back_knowing_nobody_is_found(void **state)
+{
+    (void)state;
+    struct world *world = world_create(2, 7);
+    struct spate_link_options options = {
+        .self = 2, .session = 0x2001, .insecure_peers = SPATE_INSECURE_PEERS_LOCAL};
+
+    world->own_address = NODE_ADDRESS(1);
+    world_start_all(world);
+    world_run(world, 2 * MSEC);
+    assert_true(world_is_connected(world, 0, 2));
+    world_stop(world, 1);
+    memset(options.cluster_id, CLUSTER, sizeof options.cluster_id);
+    assert_int_equal(
+        spate_net_checked_create(tiny_hub_open(world->hub, 1, SPATE_FRAME_BYTES_MIN), &options.net),
+        SPATE_OK);
+    assert_int_equal(spate_link_create(&options, &world->links[1]), SPATE_OK);
+    world_run(world, 2500 * MSEC);
+    assert_true(world_is_connected(world, 0, 2));
+    assert_int_equal(world_status(world, 0, 2).session, 0x2001);
+    assert_true(world_status(world, 1, 1).is_guest);
+    world_destroy(world);
+}
+
 static void a_guest_makes_room_for_a_member(void **state)
 {
     (void)state;
@@ -163,6 +187,7 @@ int main(void)
         cmocka_unit_test(a_stranger_that_says_where_it_is_becomes_a_guest),
         cmocka_unit_test(a_stranger_that_does_not_say_where_it_is_stays_one),
         cmocka_unit_test(a_member_that_left_is_heard_until_it_is_silent),
+        cmocka_unit_test(a_member_that_comes_back_knowing_nobody_is_found),
         cmocka_unit_test(a_guest_makes_room_for_a_member),
         cmocka_unit_test(a_member_that_moved_is_asked_anew),
     };

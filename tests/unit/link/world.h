@@ -31,6 +31,7 @@ struct world {
     uint32_t frame_bytes[TINY_ENDPOINTS_MAX];
     uint8_t cluster[TINY_ENDPOINTS_MAX];
     uint64_t session[TINY_ENDPOINTS_MAX];
+    struct spate_address own_address; /* Of all; family 0: they name none. */
     struct spate_link *links[TINY_ENDPOINTS_MAX];
     struct inbox inbox[TINY_ENDPOINTS_MAX];
 };
@@ -46,6 +47,7 @@ static inline void world_start(struct world *world, uint32_t i)
         .self = i + 1,
         .session = world->session[i],
         .insecure_peers = SPATE_INSECURE_PEERS_LOCAL,
+        .own_address = world->own_address,
         .peer_count = world->count,
     };
 
