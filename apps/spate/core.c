@@ -157,6 +157,12 @@ static bool read_sizes_and_times(struct core *core)
                        MESSAGE_BYTES) &&
         settings_bytes(s, SETTING_LOG_BUDGET, 16u << 20, 1ull << 40, &o->log_budget_bytes,
                        core->message, MESSAGE_BYTES) &&
+        settings_bytes(s, SETTING_SNAPSHOT_ENTRIES, 0, 1ull << 50, &o->snapshot_entries,
+                       core->message, MESSAGE_BYTES) &&
+        settings_bytes(s, SETTING_SNAPSHOT_BYTES, 0, 1ull << 50, &o->snapshot_bytes, core->message,
+                       MESSAGE_BYTES) &&
+        settings_bytes(s, SETTING_SNAPSHOT_KEEP, 0, 1ull << 50, &o->snapshot_keep_entries,
+                       core->message, MESSAGE_BYTES) &&
         settings_bytes(s, SETTING_DISK_LOW, 1, 1ull << 50, &o->disk_low_bytes, core->message,
                        MESSAGE_BYTES) &&
         settings_duration(s, SETTING_ELECTION_MIN, 1000000, 3600000000000ull,

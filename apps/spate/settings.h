@@ -49,6 +49,12 @@
     X(FRAME_BYTES, "raft.frame-bytes", "0",                                                        \
       "largest UDP payload; 0: 1472, on loopback 60000, on dpdk what the MTU allows")              \
     X(LOG_BUDGET, "raft.log-budget", "256M", "memory for the log")                                 \
+    X(SNAPSHOT_ENTRIES, "snapshot.entries", "0",                                                   \
+      "a snapshot after so many entries; 0: 10,000,000, in memory when one is needed")             \
+    X(SNAPSHOT_BYTES, "snapshot.bytes", "0",                                                       \
+      "or after so many bytes of them; 0: 256M, in memory when one is needed")                     \
+    X(SNAPSHOT_KEEP, "snapshot.keep-entries", "0",                                                 \
+      "entries that the store keeps before the newest snapshot; 0: 100,000")                       \
     X(ELECTION_MIN, "raft.election-timeout-min", "300ms", "shortest election timeout")             \
     X(ELECTION_MAX, "raft.election-timeout-max", "600ms", "longest election timeout")              \
     X(HEARTBEAT, "raft.heartbeat", "50ms", "how often an idle leader is heard")                    \

@@ -153,6 +153,11 @@ struct json_t *health_status(struct http_server *server)
                               json_pack("{s:I, s:I, s:I}", "first", (json_int_t)s.first,
                                         "used_bytes", (json_int_t)s.log_used_bytes, "budget_bytes",
                                         (json_int_t)s.log_budget_bytes));
+    (void)json_object_set_new(
+        json, "snapshot",
+        json_pack("{s:I, s:I, s:I, s:I}", "index", (json_int_t)s.snapshot_index, "taken",
+                  (json_int_t)s.snapshots_taken, "sent", (json_int_t)s.snapshots_sent, "installed",
+                  (json_int_t)s.snapshots_installed));
     (void)json_object_set_new(json, "disk_low", json_boolean(s.is_disk_low));
     if (s.role == SPATE_ROLE_LEADER) {
         (void)json_object_set_new(json, "quorum_age_ms", json_real((double)s.quorum_age_ns / 1e6));
