@@ -36,6 +36,30 @@ static void an_old_completion_does_not_acknowledge_new_entries(void **state)
     assert_int_equal(tickets.durable.last, 11);
 }
 
+/* A snapshot is durable before it takes the place of the log: no old ticket can say more or less.
+ */
+static void a_reset_stands_for_all_that_came_before(void **state)
+{
+    (void)state;
+    struct spate_tickets tickets;
+    const struct spate_entry_id base = {.term = 2, .index = 40};
+    spate_tickets_init(&tickets, 2, 0, 10);
+    spate_tickets_issue(&tickets, 2, 0, 12);
+    spate_tickets_issue(&tickets, 2, 0, 60);
+    spate_tickets_truncate(&tickets, 50);
+    spate_tickets_reset(&tickets, base);
+    assert_true(spate_tickets_valid(&tickets));
+    assert_true(tickets.has_reset);
+    assert_false(tickets.has_truncate);
+    assert_int_equal(tickets.durable.last, 40);
+    assert_true(spate_tickets_complete(&tickets, 2));
+    assert_int_equal(tickets.durable.last, 40);
+    assert_int_equal(spate_tickets_issue(&tickets, 2, 0, 41), 3);
+    assert_false(tickets.has_reset);
+    assert_true(spate_tickets_complete(&tickets, 3));
+    assert_int_equal(tickets.durable.last, 41);
+}
+
 static void one_completion_may_stand_for_many(void **state)
 {
     (void)state;
@@ -119,6 +143,7 @@ int main(void)
         cmocka_unit_test(one_completion_may_stand_for_many),
         cmocka_unit_test(truncation_of_durable_entries_takes_durability_back),
         cmocka_unit_test(durable_is_never_more_than_the_disk_has),
+        cmocka_unit_test(a_reset_stands_for_all_that_came_before),
     };
     return cmocka_run_group_tests_name("raft/tickets", tests, NULL, NULL);
 }
