@@ -20,6 +20,9 @@ static bool is_due(const struct spate_node *node)
     const spate_index last = snapshots->has_newest ? snapshots->newest.last.index : 0;
 
     spate_assert(snapshots != NULL);
+    if (!spate_raft_knows_membership_at(node->raft, applied)) {
+        return false; /* A core that joins, before it hears who the members are. */
+    }
     if (applied <= last) {
         return snapshots->is_suspect && applied > 0;
     }

@@ -183,6 +183,16 @@ const struct spate_membership *spate_raft_membership_at(const struct spate_raft 
     return is_now ? &raft->configs.now : &raft->configs.before;
 }
 
+bool spate_raft_knows_membership_at(const struct spate_raft *raft, spate_index index)
+{
+    spate_index by = 0;
+
+    spate_assert(raft != NULL);
+    spate_assert(index <= spate_log_last(raft->log));
+    return index >= raft->configs.index_before &&
+           spate_raft_membership_at(raft, index, &by)->count > 0;
+}
+
 /* Puts a membership into the log, where it is in force at once. False: no room at the moment. */
 static bool append(struct spate_raft *raft, const struct spate_membership *membership)
 {

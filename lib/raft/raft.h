@@ -268,6 +268,9 @@ const struct spate_membership *spate_raft_membership(const struct spate_raft *ra
 const struct spate_membership *spate_raft_membership_at(const struct spate_raft *raft,
                                                         spate_index index, spate_index *ret_index);
 
+/* Whether that can be asked: the last two memberships are known, and none before the first. */
+bool spate_raft_knows_membership_at(const struct spate_raft *raft, spate_index index);
+
 /* A view of the engine for status and tests. Copied. */
 struct spate_raft_peer_status {
     spate_node_id id;

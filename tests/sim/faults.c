@@ -31,6 +31,24 @@ static void draw_weather(struct spate_net_sim_link *weather, struct spate_prng *
     weather->reorder_ppm = coin(prng) ? (uint32_t)log_uniform(prng, 1000, 1000000) : 0;
 }
 
+/* The members change: five nodes, of which some found the cluster. */
+static void draw_churn(struct sim *sim)
+{
+    static const uint32_t founders[] = {1, 1, 3, 3, 3, 5};
+    struct sim_options *options = &sim->options;
+    struct spate_prng *churn = &sim->churn;
+
+    spate_prng_seed(churn, options->seed, 7);
+    sim->churn_at = SPATE_TIME_NEVER;
+    if (!options->has_churn) {
+        return;
+    }
+    options->founders = founders[spate_prng_below(churn, SPATE_ARRAY_COUNT(founders))];
+    options->nodes = SIM_NODES_MAX;
+    options->churn_every_ns = log_uniform(churn, 20 * SIM_MS, 2 * SIM_S);
+    sim->churn_at = 2 * SIM_S;
+}
+
 void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
 {
     static const uint32_t sizes[] = {3, 3, 3, 5, 5, 1};
@@ -45,6 +63,7 @@ void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
     spate_prng_seed(&sim->load, wanted->seed, 5);
     const uint32_t drawn_nodes = sizes[spate_prng_below(&draw, 6)];
     options->nodes = wanted->nodes != 0 ? wanted->nodes : drawn_nodes;
+    options->founders = options->nodes;
     options->propose_every_ns = log_uniform(&draw, 2 * SIM_MS, 50 * SIM_MS);
     options->large_ppm = coin(&draw) ? 20000 : 0;
     options->append_count_max = coin(&draw) ? (uint32_t)spate_prng_between(&draw, 1, 5) : 0;
@@ -74,6 +93,7 @@ void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
         options->snapshot_entries = log_uniform(&draw, 1, 300);
         options->snapshot_keep_entries = log_uniform(&draw, 1, 100);
     }
+    draw_churn(sim);
     const spate_time_ns begin = SIM_S;
     sim->crash_at = options->crash_every_ns != 0 ? begin : SPATE_TIME_NEVER;
     sim->cut_at = options->cut_every_ns != 0 ? begin : SPATE_TIME_NEVER;
@@ -178,6 +198,9 @@ void sim_do_faults(struct sim *sim)
         spate_net_sim_clog(sim->network, any_node(sim), any_node(sim),
                            sim_now(sim) + sim_exponential(&sim->process, 500 * SIM_MS));
     }
+    if (is_due(sim, &sim->churn_at, options->churn_every_ns)) {
+        sim_churn(sim);
+    }
     if (is_due(sim, &sim->propose_at, options->propose_every_ns)) {
         sim_propose(sim, (uint32_t)spate_prng_below(&sim->load, options->nodes));
         sim_read(sim, (uint32_t)spate_prng_below(&sim->load, options->nodes));
@@ -186,8 +209,8 @@ void sim_do_faults(struct sim *sim)
 
 spate_time_ns sim_next_fault(const struct sim *sim)
 {
-    const spate_time_ns all[] = {sim->heal_at,  sim->crash_at, sim->cut_at,
-                                 sim->pause_at, sim->clog_at,  sim->propose_at};
+    const spate_time_ns all[] = {sim->heal_at, sim->crash_at,   sim->cut_at,  sim->pause_at,
+                                 sim->clog_at, sim->propose_at, sim->churn_at};
     spate_time_ns next = SPATE_TIME_NEVER;
     for (unsigned f = 0; f < sizeof all / sizeof all[0]; f++) {
         next = all[f] < next ? all[f] : next;
@@ -206,6 +229,7 @@ void sim_heal(struct sim *sim)
     sim->pause_at = SPATE_TIME_NEVER;
     sim->clog_at = SPATE_TIME_NEVER;
     sim->propose_at = SPATE_TIME_NEVER;
+    sim->churn_at = SPATE_TIME_NEVER;
     sim->options.disk_ns_mean = 200 * SIM_US;
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         sim->nodes[i].paused_until = 0;

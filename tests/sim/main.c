@@ -20,7 +20,8 @@
 #include "sim_build.h"
 
 struct totals {
-    uint64_t seeds, valid, events, proposals, acknowledged, leader_changes, crashes, cuts;
+    uint64_t seeds, valid, events, proposals, acknowledged, leader_changes, crashes, cuts, changes,
+        wipes;
     double simulated_s;
 };
 
@@ -57,9 +58,9 @@ static void write_repeat(const struct sim_options *options)
                        (unsigned long long)(options->duration_ns / SIM_S));
     }
     (void)snprintf(repeat, sizeof repeat,
-                   "revision %s; repeat it with: spate-sim --seed %llu%s%s%s\n", SIM_REVISION,
-                   (unsigned long long)options->seed, options->is_calm ? " --calm" : "", nodes,
-                   duration);
+                   "revision %s; repeat it with: spate-sim --seed %llu%s%s%s%s\n", SIM_REVISION,
+                   (unsigned long long)options->seed, options->is_calm ? " --calm" : "",
+                   options->has_churn ? " --churn" : "", nodes, duration);
 }
 
 static double seconds_of(clockid_t id)
@@ -81,6 +82,8 @@ static void add(struct totals *totals, const struct sim *sim)
     totals->leader_changes += sim->leader_changes;
     totals->crashes += sim->crashes;
     totals->cuts += sim->cuts;
+    totals->changes += sim->changes;
+    totals->wipes += sim->wipes;
     totals->simulated_s += (double)sim->options.duration_ns / 1e9;
 }
 
@@ -141,13 +144,10 @@ static uint64_t draw_seed(void)
 int main(int argument_count, char **arguments)
 {
     static const struct option table[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"seeds", required_argument, NULL, 'n'},
-        {"nodes", required_argument, NULL, 'k'},
-        {"seconds", required_argument, NULL, 'd'},
-        {"calm", no_argument, NULL, 'c'},
-        {"twice", no_argument, NULL, 't'},
-        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
+        {"nodes", required_argument, NULL, 'k'}, {"seconds", required_argument, NULL, 'd'},
+        {"calm", no_argument, NULL, 'c'},        {"churn", no_argument, NULL, 'm'},
+        {"twice", no_argument, NULL, 't'},       {NULL, 0, NULL, 0},
     };
     struct sim_options options = {.seed = draw_seed()};
     struct totals totals = {0};
@@ -173,6 +173,9 @@ int main(int argument_count, char **arguments)
         case 'c':
             options.is_calm = true;
             break;
+        case 'm':
+            options.has_churn = true;
+            break;
         case 't':
             is_twice = true;
             break;
@@ -195,13 +198,16 @@ int main(int argument_count, char **arguments)
     const bool is_good = run_seeds(options, count, is_twice, &totals);
     const double used = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     (void)printf("%llu seeds passed, %llu of them with work and a change of leader; %llu events, "
-                 "%llu proposals, %llu acknowledged, %llu leaders, %llu crashes, %llu cuts\n"
+                 "%llu proposals, %llu acknowledged, %llu leaders, %llu crashes, %llu cuts, %llu "
+                 "changes of members, "
+                 "%llu losses of data\n"
                  "%.0f simulated seconds in %.1f CPU seconds: %.1f cluster-hours per CPU-minute, "
                  "%.1f seeds/s\n",
                  (unsigned long long)totals.seeds, (unsigned long long)totals.valid,
                  (unsigned long long)totals.events, (unsigned long long)totals.proposals,
                  (unsigned long long)totals.acknowledged, (unsigned long long)totals.leader_changes,
                  (unsigned long long)totals.crashes, (unsigned long long)totals.cuts,
+                 (unsigned long long)totals.changes, (unsigned long long)totals.wipes,
                  totals.simulated_s, used, totals.simulated_s / 3600 / (used / 60),
                  (double)totals.seeds / used);
     return is_good ? 0 : 1;

@@ -66,10 +66,11 @@ static struct spate_link *open_link(struct sim *sim, uint32_t i, uint64_t sessio
         .self = i + 1,
         .session = session,
         .insecure_peers = SPATE_INSECURE_PEERS_ANY,
+        .own_address = spate_net_sim_address(i),
     };
     struct spate_link *link = NULL;
 
-    for (uint32_t p = 0; p < sim->options.nodes; p++) {
+    for (uint32_t p = 0; p < sim->options.founders; p++) {
         if (p != i) {
             options.peers[options.peer_count++] =
                 (struct spate_link_peer_options){.id = p + 1, .address = spate_net_sim_address(p)};
@@ -99,17 +100,20 @@ void sim_start_node(struct sim *sim, uint32_t i)
         .election_timeout_ns_max = ELECTION_MAX,
         .heartbeat_ns = ELECTION_MIN / 5,
         .append_count_max = sim->options.append_count_max,
-        .membership.count = sim->options.nodes,
         .snapshot_entries = sim->options.snapshot_entries,
         .snapshot_bytes = UINT64_MAX,
         .snapshot_keep_entries = sim->options.snapshot_keep_entries,
+        .incarnation = node->incarnation,
     };
     const struct spate_snapshots_mem_options snapshots = {.image = &node->snapshot,
                                                           .seed = sim->options.seed,
                                                           .busy_ppm = sim->options.disk_busy_ppm};
 
-    for (uint32_t m = 0; m < sim->options.nodes; m++) {
-        options.membership.members[m] = (struct spate_member){.id = m + 1, .is_voter = true};
+    for (uint32_t m = 0; m < sim->options.founders && !node->is_joining; m++) {
+        options.membership.members[m] = sim_member(sim, m);
+        options.membership.members[m].incarnation = 1;
+        options.membership.members[m].is_voter = true;
+        options.membership.count++;
     }
     sim_fsm_init(&node->fsm, sim, i);
     must(sim, spate_store_fault_create(&store, &node->store), "store");
@@ -124,6 +128,7 @@ void sim_start_node(struct sim *sim, uint32_t i)
     }
     must(sim, spate_node_open_port(node->node, 1u << 18, &node->port), "port");
     node->is_up = true;
+    node->ticket = 0;
     node->life++;
     node->paused_until = 0;
     node->disk_at = SPATE_TIME_NEVER;
@@ -235,19 +240,9 @@ static bool run_until(struct sim *sim, spate_time_ns until, bool (*is_enough)(st
     return false;
 }
 
-static uint32_t leader_of(struct sim *sim)
-{
-    for (uint32_t i = 0; i < sim->options.nodes; i++) {
-        if (sim->nodes[i].is_up && sim->nodes[i].was_leader) {
-            return i;
-        }
-    }
-    return SIM_NODES_MAX;
-}
-
 static bool has_leader(struct sim *sim)
 {
-    return leader_of(sim) < SIM_NODES_MAX;
+    return sim_leader(sim) < SIM_NODES_MAX;
 }
 
 static bool last_is_decided(struct sim *sim)
@@ -259,7 +254,8 @@ static bool is_converged(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         const struct sim_node *node = &sim->nodes[i];
-        if (node->is_up && node->node->apply.applied != sim->committed_last) {
+        if (node->is_up && sim_is_member(sim, i) &&
+            node->node->apply.applied != sim->committed_last) {
             return false;
         }
     }
@@ -275,7 +271,7 @@ static void check_liveness(struct sim *sim)
         return;
     }
     for (uint32_t tries = 0; tries < 40 && !sim->has_failed; tries++) {
-        const uint32_t leader = leader_of(sim);
+        const uint32_t leader = sim_leader(sim);
         sim_propose(sim, leader < SIM_NODES_MAX ? leader : 0);
         (void)run_until(sim, sim_now(sim) + SIM_S, last_is_decided);
         if (sim->proposals[sim->proposal_count - 1].outcome == SIM_OK) {
@@ -299,6 +295,8 @@ bool sim_run(struct sim *sim, const struct sim_options *options)
         .seed = sim->options.seed, .endpoints = sim->options.nodes, .frames_max = 8192};
     must(sim, spate_net_sim_create(&network, &sim->network), "network");
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        sim->nodes[i].incarnation = 1;
+        sim->nodes[i].is_joining = i >= sim->options.founders;
         must(sim, spate_store_image_create(&sim->nodes[i].image), "image");
         sim_clock_init(&sim->nodes[i].clock, &sim->clock,
                        spate_prng_between(&sim->process, 1000000 - sim->options.drift_ppm,

@@ -30,8 +30,11 @@
 /* What a seed decides about a run. */
 struct sim_options {
     uint64_t seed;
-    uint32_t nodes;            /* 0: drawn from the seed: 1, 3 or 5. */
-    bool is_calm;              /* No faults at all. */
+    uint32_t nodes;    /* 0: drawn from the seed: 1, 3 or 5. */
+    bool is_calm;      /* No faults at all. */
+    bool has_churn;    /* Members come and go. */
+    uint32_t founders; /* Of the nodes; the others are no members yet. */
+    spate_time_ns churn_every_ns;
     spate_time_ns duration_ns; /* Of the phase with faults. 0: drawn. */
 
     struct spate_net_sim_link weather;
@@ -87,6 +90,9 @@ struct sim_node {
     struct spate_port *port;
     struct sim_fsm fsm;
     struct sim_spy spy;
+    uint64_t incarnation;
+    bool is_joining; /* Founded nothing, or lost its data. */
+    uint64_t ticket; /* Of what it was asked for as a leader. */
     spate_time_ns paused_until;
     spate_time_ns disk_at; /* When the oldest pending batch becomes durable. */
     spate_time_ns restart_at;
@@ -122,9 +128,9 @@ struct sim {
     struct sim_options options;
     struct spate_clock_sim clock;
     struct spate_net_sim *network;
-    struct spate_prng weather, disk, process, load;
+    struct spate_prng weather, disk, process, load, churn;
     struct sim_node nodes[SIM_NODES_MAX];
-    spate_time_ns crash_at, cut_at, heal_at, pause_at, clog_at, propose_at;
+    spate_time_ns crash_at, cut_at, heal_at, pause_at, clog_at, propose_at, churn_at;
 
     /* What the checker knows. */
     struct {
@@ -146,6 +152,7 @@ struct sim {
     uint64_t events;
     uint64_t trace; /* Hash of all that happened. */
     uint64_t snapshots_taken, snapshots_installed;
+    uint32_t changes, wipes;
     uint32_t leader_changes, crashes, cuts, outcomes_ok;
     spate_term term_max;
     bool has_failed;
@@ -181,6 +188,14 @@ void sim_fsm_init(struct sim_fsm *fsm, struct sim *sim, uint32_t node);
 /* spy.c */
 struct spate_net *sim_spy_init(struct sim_spy *spy, struct sim *sim, uint32_t node,
                                struct spate_net *inner);
+
+/* churn.c: who leads, who is a member, and asking for other members. */
+uint32_t sim_leader(const struct sim *sim);
+struct spate_member sim_member(const struct sim *sim, uint32_t i);
+bool sim_is_member(const struct sim *sim, uint32_t i);
+void sim_churn(struct sim *sim);
+void sim_check_members(struct sim *sim, uint32_t i);
+bool sim_is_held(const struct sim *sim, uint32_t leader, spate_index index, spate_term term);
 
 /* check.c */
 /* Whether an entry is on a node's disk: in its log, or in the state of a snapshot. */
