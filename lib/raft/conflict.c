@@ -25,5 +25,9 @@ spate_index spate_conflict_find(const struct spate_log *log, spate_index index, 
     while (index >= first && spate_conflict_term(log, index) > term) {
         index = spate_log_term_first(log, index) - 1;
     }
+    /* Of the entry just before the log the term is known, too. */
+    if (index > 0 && index + 1 == first && spate_conflict_term(log, index) > term) {
+        index--;
+    }
     return index;
 }
