@@ -45,13 +45,29 @@ bool sim_is_member(const struct sim *sim, uint32_t i)
            find(spate_raft_membership(sim->nodes[leader].node->raft), sim, i) != NULL;
 }
 
-/* Whether some node that runs may count with what node i has. */
+/* Whether a node that runs has a committed membership, later than node i's own, without it. */
+static bool is_removed(const struct sim *sim, uint32_t i)
+{
+    for (uint32_t n = 0; n < sim->options.nodes; n++) {
+        const struct sim_node *node = &sim->nodes[n];
+        const struct spate_configs *configs = node->is_up ? &node->node->raft->configs : NULL;
+
+        if (configs != NULL && configs->index <= node->node->effects.commit &&
+            configs->index > sim->nodes[i].node->raft->configs.index &&
+            find(&configs->now, sim, i) == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether some node, itself included, may count with what node i has. */
 static bool is_needed(const struct sim *sim, uint32_t i)
 {
     for (uint32_t n = 0; n < sim->options.nodes; n++) {
         const struct sim_node *node = &sim->nodes[n];
 
-        if (!node->is_up && n != i) {
+        if (!node->is_up) {
             return true; /* It may know more than those that run. */
         }
         if (n != i && (find(&node->node->raft->configs.now, sim, i) != NULL ||
@@ -59,7 +75,7 @@ static bool is_needed(const struct sim *sim, uint32_t i)
             return true;
         }
     }
-    return false;
+    return find(&sim->nodes[i].node->raft->configs.now, sim, i) != NULL && !is_removed(sim, i);
 }
 
 /* The data is gone; the node that comes back knows nobody, and is another one. */
