@@ -132,6 +132,10 @@ void spate_snapshots_take_turn(struct spate_node *node)
         }
         break;
     case SPATE_STAGE_SAVE_FROZEN:
+        /* The apply stage may be two changes of the membership behind: another time. */
+        if (!spate_raft_knows_membership_at(node->raft, snapshots->saved.index)) {
+            atomic_store_explicit(&snapshots->is_cancelled, true, memory_order_relaxed);
+        }
         if (atomic_load_explicit(&snapshots->is_cancelled, memory_order_relaxed)) {
             spate_snapshots_go_to(node, SPATE_STAGE_SAVE_READING);
         } else {

@@ -231,7 +231,10 @@ static void write_batch(struct node *node)
     struct disk *disk = &node->disk;
     struct batch *batch = &node->batches[0];
     if (batch->store.has_hard_state) {
-        spate_assert(batch->store.term > disk->term || disk->vote == 0);
+        /* One vote in a term; it may be written again with a newer commit index. */
+        spate_assert(batch->store.term > disk->term ||
+                     (batch->store.term == disk->term &&
+                      (disk->vote == 0 || batch->store.vote == disk->vote)));
         disk->term = batch->store.term;
         disk->vote = batch->store.vote;
     }
