@@ -106,7 +106,9 @@ static void *work_forever(void *context)
     bool is_full = false;
 
     while (!atomic_load(&ahead->is_closing) && !atomic_load(&ahead->has_failed)) {
-        if (work(ahead, &is_full)) {
+        const bool has_worked = work(ahead, &is_full);
+        atomic_store(&ahead->is_full, is_full);
+        if (has_worked) {
             continue;
         }
         atomic_store(&ahead->is_low, is_full || has_little_space(ahead));

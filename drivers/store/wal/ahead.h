@@ -22,6 +22,7 @@ struct wal_ahead {
     _Atomic uint64_t ready;        /* Made up to this one. */
     _Atomic uint64_t retire_below; /* Segments before it are not needed. */
     _Atomic bool has_failed;       /* Final: an error other than a full disk. */
+    _Atomic bool is_full;          /* No space for the next segment. */
     _Atomic bool is_low;           /* Little free space, or none for the next segment. */
     _Atomic bool is_closing;
     int wake_fd;  /* eventfd: wanted, retire_below or is_closing have changed. */

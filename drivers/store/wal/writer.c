@@ -241,8 +241,11 @@ static bool next_segment(struct wal_store *wal)
     const uint64_t next = wal->place.segment + 1;
 
     while (!spate_wal_ahead_wait(&wal->ahead, next, SEGMENT_WAIT_MS)) {
-        if (atomic_load(&wal->ahead.has_failed) || atomic_load(&wal->is_closing)) {
-            return false; /* Closing without space: what is left was never acknowledged. */
+        /* Closing waits for it, too, unless there is no space: what is left then was never
+         * acknowledged. */
+        if (atomic_load(&wal->ahead.has_failed) ||
+            (atomic_load(&wal->is_closing) && atomic_load(&wal->ahead.is_full))) {
+            return false;
         }
     }
     if (!write_empty(wal, WAL_GROUP_ENDS)) {
