@@ -126,17 +126,48 @@ static spate_err open_wal(struct spate *spate, const struct spate_options *optio
     return spate_store_wal_create(&wal, ret_store, line->text, line->bytes);
 }
 
+static struct spate_store_identity identity_of(const struct spate *spate,
+                                               const struct spate_options *options)
+{
+    struct spate_store_identity identity = {.node_id = options->id,
+                                            .incarnation = spate->incarnation};
+
+    for (uint32_t i = 0; i < sizeof identity.cluster_id; i++) {
+        identity.cluster_id[i] = options->cluster_id[i];
+    }
+    return identity;
+}
+
+static spate_err open_memory(const struct spate *spate, const struct spate_options *options,
+                             const struct spate_message_line *line, struct spate_store **ret_store)
+{
+    const char *directory = options->directory;
+    const bool has_directory = directory != NULL && directory[0] != '\0';
+    const struct spate_store_mem_options mem = {.directory = has_directory ? directory : NULL,
+                                                .identity = identity_of(spate, options)};
+
+    if (has_directory && (spate_store_lmdb_is_in(directory) || spate_store_wal_is_in(directory))) {
+        return spate_explain(line, SPATE_ERR_INVALID,
+                             "the data in %s is of durability disk: set that, or choose another "
+                             "directory",
+                             directory);
+    }
+    return spate_store_mem_create(&mem, ret_store, line->text, line->bytes);
+}
+
 /* What the directory has is opened as what it is, whatever the default. */
 static spate_err open_disk(struct spate *spate, const struct spate_options *options,
                            const struct spate_message_line *line, struct spate_store **ret_store)
 {
     const bool has_lmdb = spate_store_lmdb_is_in(options->directory);
     const bool has_wal = spate_store_wal_is_in(options->directory);
-    struct spate_store_identity identity = {.node_id = options->id,
-                                            .incarnation = spate->incarnation};
+    const struct spate_store_identity identity = identity_of(spate, options);
 
-    for (uint32_t i = 0; i < sizeof identity.cluster_id; i++) {
-        identity.cluster_id[i] = options->cluster_id[i];
+    if (spate_store_mem_is_in(options->directory)) {
+        return spate_explain(line, SPATE_ERR_INVALID,
+                             "a core of durability memory was at work in %s: set that, or choose "
+                             "another directory",
+                             options->directory);
     }
     if ((options->disk == SPATE_DISK_WAL && has_lmdb && !has_wal) ||
         (options->disk == SPATE_DISK_LMDB && has_wal)) {
@@ -155,11 +186,9 @@ spate_err spate_core_open_store(struct spate *spate, const struct spate_options 
                                 const struct spate_message_line *line,
                                 struct spate_store **ret_store)
 {
-    if (options->durability == SPATE_DURABILITY_DISK) {
-        return open_disk(spate, options, line, ret_store);
-    }
-    const spate_err err = spate_store_mem_create(ret_store);
-    return err == SPATE_OK ? SPATE_OK : spate_explain(line, err, "out of memory");
+    return options->durability == SPATE_DURABILITY_DISK
+               ? open_disk(spate, options, line, ret_store)
+               : open_memory(spate, options, line, ret_store);
 }
 
 spate_err spate_core_open_snapshots(struct spate *spate, const struct spate_options *options,

@@ -40,7 +40,9 @@ static struct context *prepare(void)
 static void *mem_create(void)
 {
     struct context *context = prepare();
-    micro_require(spate_store_mem_create(&context->store) == SPATE_OK, "memory store");
+    const struct spate_store_mem_options mem = {.directory = NULL};
+    micro_require(spate_store_mem_create(&mem, &context->store, NULL, 0) == SPATE_OK,
+                  "memory store");
     return context;
 }
 

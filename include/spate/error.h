@@ -33,7 +33,8 @@ extern "C" {
     X(IO, "input or output failed")                                                    \
     X(NO_MEMORY, "out of memory")                                                      \
     X(UNSUPPORTED, "not supported by this build or this machine")                      \
-    X(NO_SPACE, "too little free space on the leader's disk; nothing was written")
+    X(NO_SPACE, "too little free space on the leader's disk; nothing was written")     \
+    X(FORGOTTEN, "the data is gone, or older than what this core acknowledged")
 
 /* What a function tells of its success. */
 typedef enum spate_err {

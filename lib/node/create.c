@@ -77,6 +77,19 @@ static spate_err create_queues(struct spate_node *node)
     return err;
 }
 
+/*
+ * Whether promises may have been made that nobody here remembers. A snapshot without any hard state
+ * beside it is what is left of a core that lost its log, unless nobody else is in that cluster.
+ */
+static bool has_forgotten(const struct spate_node *node, const struct spate_store_loaded *loaded)
+{
+    struct spate_entry_id snapshot;
+
+    return loaded->hard_state.is_mute ||
+           (loaded->is_new && spate_node_newest_snapshot(node, &snapshot) &&
+            node->options.membership.count > 1);
+}
+
 static spate_err create_engine(struct spate_node *node, const struct spate_store_loaded *loaded,
                                bool store_is_behind)
 {
@@ -102,6 +115,9 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .commit = atomic_load_explicit(&node->commit_shown, memory_order_relaxed),
         .first_stored = loaded->base.index + 1,
         .store_is_behind = store_is_behind,
+        .is_new = loaded->is_new && loaded->last == 0,
+        .is_mute = has_forgotten(node, loaded),
+        .may_forget = node->store->durability == SPATE_DURABILITY_MEMORY,
         .now = spate_clock_now(options->clock),
         .election_timeout_ns_min = options->election_timeout_ns_min,
         .election_timeout_ns_max = options->election_timeout_ns_max,

@@ -82,7 +82,9 @@ void spate_node_destroy(struct spate_node *node);
  *
  * Thread: the node's.
  * Errors: SPATE_ERR_IO, SPATE_ERR_CORRUPT: the store failed; the node must be destroyed and the
- *         process should end. *ret_work: how much was done; 0: nothing to do.
+ *         process should end. SPATE_ERR_FORGOTTEN: likewise; the leader knows of entries that this
+ *         core acknowledged and does not have. Started again it is mute until it was brought up to
+ *         date (lib/raft/mute.c). *ret_work: how much was done; 0: nothing to do.
  */
 spate_err spate_node_poll(struct spate_node *node, uint32_t *ret_work) SPATE_MUST_CHECK;
 

@@ -25,6 +25,9 @@ void spate_node_step(struct spate_node *node, struct spate_event *event)
     node->reads.ready = node->effects.read_ready;
     node->reads.ready_index = node->effects.read_index;
     node->engine_is_dirty = true;
+    if (node->effects.forgotten != 0 && node->failure == SPATE_OK) {
+        node->failure = SPATE_ERR_FORGOTTEN;
+    }
     if (node->effects.membership_index != node->members_followed) {
         node->members_followed = node->effects.membership_index;
         spate_node_follow_members(node);

@@ -85,7 +85,11 @@ void spate_node_give_batch(struct spate_node *node)
         spate_ticket ticket;
         const struct spate_store_batch batch = {
             .has_hard_state = effect->has_hard_state,
-            .hard_state = {.term = effect->term, .vote = effect->vote, .commit = effect->commit},
+            .hard_state = {.term = effect->term,
+                           .vote = effect->vote,
+                           .commit = effect->commit,
+                           .is_mute = effect->is_mute},
+            .is_binding = spate_raft_membership(node->raft)->count > 1,
             .has_reset = effect->has_reset,
             .reset_base = effect->reset_base,
             .has_truncate = effect->has_truncate,

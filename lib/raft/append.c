@@ -61,6 +61,7 @@ bool spate_append_acknowledge(struct spate_raft *raft, const struct spate_messag
         spate_election_arm(raft);
     }
     raft->follower.heard_at = raft->now;
+    spate_mute_meet(raft, message->from);
     if (raft->vote == 0 && raft->role == SPATE_ROLE_LEARNER) {
         /* Should it be promoted within this term, it must not elect a second leader after a
          * restart that forgets the first. */
@@ -256,6 +257,7 @@ static bool send_accept(struct spate_raft *raft, struct spate_effects *effects)
     follower->told_match = match_of(raft);
     message->peer_session = follower->leader_session;
     message->append_result.is_accepted = true;
+    message->append_result.is_mute = !spate_mute_may_count(raft);
     message->append_result.round = follower->accept_round;
     message->append_result.match = follower->told_match;
     message->append_result.last = follower->verified;
@@ -281,6 +283,7 @@ static bool send_reject(struct spate_raft *raft, struct spate_effects *effects)
     spate_assert(hint <= last);
     message->peer_session = follower->leader_session;
     message->append_result.is_accepted = false;
+    message->append_result.is_mute = !spate_mute_may_count(raft);
     message->append_result.round = follower->reject_round;
     message->append_result.prev = prev;
     message->append_result.last = hint;

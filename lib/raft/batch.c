@@ -7,7 +7,9 @@
 static bool hard_state_is_due(const struct spate_raft *raft)
 {
     spate_assert(raft->tickets.submitted.term <= raft->term);
-    return raft->tickets.submitted.term != raft->term || raft->tickets.submitted.vote != raft->vote;
+    return raft->tickets.submitted.term != raft->term ||
+           raft->tickets.submitted.vote != raft->vote ||
+           raft->tickets.submitted.is_mute != raft->is_mute;
 }
 
 /* A hint that is far behind would make a start read all behind it into memory. */
@@ -59,6 +61,7 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     store->has_hard_state = hard_state_is_due(raft) || hint_is_due(raft);
     store->term = raft->term;
     store->vote = raft->vote;
+    store->is_mute = raft->is_mute;
     store->has_reset = tickets->has_reset;
     store->reset_base = tickets->reset_base;
     store->has_truncate = tickets->has_truncate;
@@ -72,7 +75,9 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     /* A restart must find what it is told to be committed. */
     store->commit = raft->commit < last ? raft->commit : last;
     raft->commit_hinted = store->has_hard_state ? store->commit : raft->commit_hinted;
-    store->ticket = spate_tickets_issue(tickets, raft->term, raft->vote, last);
+    const struct spate_ticket_record record = {
+        .term = raft->term, .vote = raft->vote, .is_mute = raft->is_mute, .last = last};
+    store->ticket = spate_tickets_issue(tickets, &record);
     spate_assert(store->has_hard_state || store->has_reset || store->has_truncate ||
                  store->count > 0);
 }

@@ -102,6 +102,6 @@ bool spate_raft_valid(const struct spate_raft *raft)
     spate_assert(raft->log != NULL);
     return (raft->configs.now.count == 0 || spate_membership_is_valid(&raft->configs.now)) &&
            raft->configs.index <= spate_log_last(raft->log) && indexes_are_valid(raft) &&
-           hard_state_is_valid(raft) && role_is_valid(raft) && leadership_is_valid(raft) &&
-           reads_are_valid(raft);
+           hard_state_is_valid(raft) && (!raft->is_new || spate_log_last(raft->log) == 0) &&
+           role_is_valid(raft) && leadership_is_valid(raft) && reads_are_valid(raft);
 }

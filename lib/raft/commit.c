@@ -9,8 +9,9 @@ void spate_commit_count(struct spate_raft *raft)
         return;
     }
     for (uint32_t place = 0; place < raft->configs.now.count; place++) {
-        match[place] =
-            place == raft->self ? raft->tickets.durable.last : raft->progress[place].match;
+        match[place] = place == raft->self              ? raft->tickets.durable.last
+                       : spate_raft_counts(raft, place) ? raft->progress[place].match
+                                                        : 0;
     }
     const spate_index index = spate_quorum_index(&raft->configs.now, match);
     spate_assert(index <= spate_log_last(raft->log));

@@ -149,8 +149,10 @@ static void become_leader(struct spate_raft *raft)
     spate_assert(raft->vote == raft->options.self);
     spate_assert(spate_raft_vote_is_durable(raft));
 
+    spate_assert(!raft->is_mute);
     raft->role = SPATE_ROLE_LEADER;
     raft->leader = raft->options.self;
+    raft->is_new = false;
     raft->unasked = 0;
     raft->terms_led++;
     raft->is_dirty = true;
@@ -201,7 +203,9 @@ spate_time_ns spate_election_quorum_at(const struct spate_raft *raft)
 
     spate_assert(spate_raft_is_leader(raft));
     for (uint32_t place = 0; place < raft->configs.now.count; place++) {
-        active_at[place] = place == raft->self ? raft->now : raft->progress[place].active_at;
+        active_at[place] = place == raft->self              ? raft->now
+                           : spate_raft_counts(raft, place) ? raft->progress[place].active_at
+                                                            : 0;
     }
     /* The latest moment since which a majority was heard is a quorum's index over times. */
     const spate_time_ns quorum_at = spate_quorum_index(&raft->configs.now, active_at);

@@ -57,6 +57,7 @@ void spate_flush(struct spate_raft *raft, bool store_is_ready, uint64_t store_by
         spate_vote_send(raft, effects);
         if (spate_raft_is_leader(raft)) {
             spate_transfer_advance(raft, effects);
+            spate_mute_advance(raft, effects);
             spate_members_advance(raft, effects);
         }
         if (spate_raft_is_leader(raft)) {

@@ -160,7 +160,7 @@ bool spate_members_may_campaign(const struct spate_raft *raft)
 
     spate_assert(configs->index_before <= configs->index);
     spate_assert(raft->self <= SPATE_MEMBERS_MAX);
-    return place != SPATE_MEMBERS_MAX &&
+    return !raft->is_mute && place != SPATE_MEMBERS_MAX &&
            last->members[place].incarnation == raft->options.incarnation &&
            (last->members[place].is_voter || last->members[place].is_voter_next);
 }
@@ -237,7 +237,7 @@ static uint32_t caught_up(const struct spate_raft *raft)
         const struct spate_progress *progress = &raft->progress[place];
         const bool is_active = progress->session != 0 && raft->now - progress->active_at <
                                                              raft->options.election_timeout_ns_min;
-        if (place != raft->self && is_active && progress->is_replicating &&
+        if (place != raft->self && is_active && progress->is_replicating && !progress->is_mute &&
             raft->mark_before != 0 && progress->match >= raft->mark_before) {
             set |= 1u << place;
         }

@@ -23,6 +23,8 @@ enum spate_message_kind {
     SPATE_MESSAGE_SNAPSHOT_RESULT = 9, /* How much of it has come. */
     SPATE_MESSAGE_READ = 10,           /* A follower asks for a read index (thesis section 6.4). */
     SPATE_MESSAGE_READ_RESULT = 11,    /* Its answer. */
+    SPATE_MESSAGE_REINSTATE = 12, /* To a mute member: it holds all that it promised (mute.c). */
+    SPATE_MESSAGE_FORGOTTEN = 13, /* To a member that lacks what it acknowledged. */
 };
 
 struct spate_message_vote {
@@ -50,6 +52,7 @@ struct spate_message_append {
 
 struct spate_message_append_result {
     bool is_accepted;
+    bool is_mute;      /* The sender may have forgotten what it promised: do not count it. */
     uint64_t round;    /* The highest round that this answers. */
     spate_index prev;  /* Refused: the prev.index that did not match. */
     spate_index match; /* Accepted: durable up to here, and the same as the leader's log. */
@@ -77,6 +80,10 @@ struct spate_message_read {
 struct spate_message_read_result {
     uint64_t id;       /* As asked. */
     spate_index index; /* What reads up to `id` have to see. */
+};
+
+struct spate_message_forgotten {
+    spate_index index; /* What the receiver acknowledged in an earlier life, in this term. */
 };
 
 struct spate_message_snapshot {
@@ -107,7 +114,8 @@ struct spate_message {
     spate_node_id to;
     spate_term term;
     uint64_t session;      /* The sender's. */
-    uint64_t peer_session; /* Results: the session of the request that this answers. */
+    uint64_t peer_session; /* Results: the session of the request that this answers. REINSTATE,
+                            * FORGOTTEN: the life of the receiver that is meant. */
     union {
         struct spate_message_vote vote;
         struct spate_message_vote_result vote_result;
@@ -119,6 +127,7 @@ struct spate_message {
         struct spate_message_snapshot_result snapshot_result;
         struct spate_message_read read;
         struct spate_message_read_result read_result;
+        struct spate_message_forgotten forgotten;
     };
 };
 

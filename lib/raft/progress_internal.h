@@ -38,6 +38,12 @@ struct spate_progress {
     uint64_t rewind_round;   /* Refusals of earlier rounds have been acted upon. */
     spate_index resent_from; /* Where a refusal last made us go on from at once. */
 
+    bool is_mute;           /* It counts for nothing (mute.c) … */
+    spate_index mute_until; /* … until it has this entry, which was appended after it said so. */
+    spate_index promised;   /* What its earlier lives acknowledged, in this term. */
+    bool has_forgotten;     /* It lacks that. */
+    spate_time_ns told_at;  /* When it was last told either. */
+
     uint64_t round_sent;          /* Of the last message to it. */
     uint64_t round_answered;      /* The latest that it answered. */
     uint64_t lease_round;         /* An answer to this round or a later one … */

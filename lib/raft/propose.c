@@ -15,6 +15,17 @@ void spate_propose_noop(struct spate_raft *raft)
     spate_assert(spate_log_last_term(raft->log) == raft->term);
 }
 
+bool spate_propose_mark(struct spate_raft *raft)
+{
+    spate_assert(spate_raft_is_leader(raft));
+    spate_assert(raft->lead_first != SPATE_INDEX_NONE_YET);
+    if (spate_log_stage(raft->log, raft->term, SPATE_ENTRY_NOOP, NULL, 0) != SPATE_OK) {
+        return false;
+    }
+    spate_log_publish(raft->log);
+    return true;
+}
+
 void spate_raft_propose(struct spate_raft *raft, const struct spate_proposal items[],
                         uint32_t count, struct spate_effects *effects)
 {

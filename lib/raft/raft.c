@@ -15,6 +15,7 @@ static bool options_are_valid(const struct spate_raft_options *options)
            options->heartbeat_ns < options->election_timeout_ns_min &&
            options->append_bytes_max >= 1 && options->window_bytes >= 1 &&
            (!options->store_is_behind || spate_log_first(options->log) > 1) &&
+           (!options->is_new || spate_log_last(options->log) == 0) &&
            options->window_messages >= 1 && options->window_messages <= SPATE_WINDOW_MESSAGES_MAX;
 }
 
@@ -45,7 +46,13 @@ spate_err spate_raft_create(const struct spate_raft_options *options, struct spa
     raft->votes_after =
         options->lease_enabled ? options->now + options->election_timeout_ns_min : 0;
     spate_prng_seed(&raft->prng, options->seed, options->self);
-    spate_tickets_init(&raft->tickets, raft->term, raft->vote, spate_log_last(raft->log));
+    raft->is_new = options->is_new;
+    raft->is_mute = options->is_mute;
+    const struct spate_ticket_record durable = {.term = raft->term,
+                                                .vote = raft->vote,
+                                                .is_mute = raft->is_mute,
+                                                .last = spate_log_last(raft->log)};
+    spate_tickets_init(&raft->tickets, &durable);
     if (options->store_is_behind) {
         spate_tickets_reset(&raft->tickets,
                             (struct spate_entry_id){.term = spate_log_last_term(raft->log),
@@ -93,6 +100,10 @@ static bool receive_request(struct spate_raft *raft, const struct spate_message 
         return true;
     case SPATE_MESSAGE_READ_RESULT:
         spate_read_receive_result(raft, message);
+        return true;
+    case SPATE_MESSAGE_REINSTATE:
+    case SPATE_MESSAGE_FORGOTTEN:
+        spate_mute_receive(raft, message);
         return true;
     default:
         return false;
@@ -168,6 +179,8 @@ static void show_state(const struct spate_raft *raft, struct spate_effects *effe
     effects->read_index = raft->reads.ready_index;
     effects->is_chunk_welcome = raft->is_chunk_welcome;
     effects->commit = raft->commit;
+    effects->is_mute = raft->is_mute;
+    effects->forgotten = raft->tickets.durable.is_mute ? raft->forgotten : 0;
     effects->term = raft->term;
     effects->role = raft->role;
     effects->leader = raft->leader;

@@ -66,6 +66,9 @@ struct spate_raft_options {
     spate_index
         first_stored;     /* Entries from here on can be sent, from the log or from the store. */
     bool store_is_behind; /* The log begins behind a snapshot, and what the store holds must go. */
+    bool is_new;          /* Nothing was ever stored: a first start, or the data is gone. */
+    bool is_mute;         /* Promises were made that are not in the store (mute.c). */
+    bool may_forget;      /* What the store holds ends with the process, and everybody knows. */
 
     spate_time_ns now;
     spate_time_ns election_timeout_ns_min; /* Drawn anew for each wait from [min, max]. */
@@ -154,6 +157,7 @@ struct spate_effect_store {
     bool has_hard_state;
     spate_term term;
     spate_node_id vote;
+    bool is_mute;
     spate_index commit; /* Goes along as a hint. */
     bool has_reset;     /* The log begins anew behind an installed snapshot. */
     struct spate_entry_id reset_base;
@@ -207,7 +211,13 @@ struct spate_effects {
     /* TRANSFER: whether it was begun. It is done when somebody else leads. */
     bool transfer_accepted;
 
+    /* The leader says that we acknowledged the entry at this index, and it is not here: the store's
+     * data is gone, or older than what was promised. 0: all is well. By then the store knows that
+     * this core is mute, so that the host may stop. */
+    spate_index forgotten;
+
     /* Always the present state. */
+    bool is_mute;
     spate_index membership_index; /* Changes when another spate_raft_membership() is in force. */
     uint64_t read_ready;          /* All reads up to this number may be answered … */
     spate_index read_index;       /* … once the state machine has applied up to here. */
@@ -279,6 +289,7 @@ struct spate_raft_peer_status {
     bool is_active;      /* Leader: heard from within an election timeout. */
     bool is_replicating; /* Leader: false while probing. */
     bool needs_snapshot; /* Leader: it waits for a snapshot. */
+    bool is_mute;        /* Leader: it may have forgotten what it promised, and does not count. */
     spate_index match;
     spate_index next;
     uint32_t inflight_messages;
@@ -294,6 +305,7 @@ struct spate_raft_status {
     spate_index commit;
     spate_index received;
     spate_index durable;
+    bool is_mute;                /* It neither votes nor counts (mute.c). */
     spate_time_ns quorum_age_ns; /* Leader: since a majority last answered. */
     uint64_t elections_started;
     uint64_t terms_led;

@@ -94,6 +94,9 @@ struct spate_raft {
     spate_node_id vote;
     spate_index commit;
     spate_index commit_hinted; /* As the store was last told. */
+    bool is_new;               /* Nothing is stored here, and no leader was met. */
+    bool is_mute;
+    spate_index forgotten; /* The leader says that we acknowledged this; 0: nothing. */
     enum spate_role role;
     spate_node_id leader;
     struct spate_tickets tickets;
@@ -157,6 +160,13 @@ static inline bool spate_raft_is_alone(const struct spate_raft *raft)
     return raft->self != SPATE_MEMBERS_MAX && !spate_membership_is_joint(&raft->configs.now) &&
            spate_membership_voters(&raft->configs.now) == 1 &&
            raft->configs.now.members[raft->self].is_voter;
+}
+
+/* Whether what is known of a member may be counted as a voter's. */
+static inline bool spate_raft_counts(const struct spate_raft *raft, uint32_t place)
+{
+    spate_assert(place < raft->configs.now.count);
+    return !raft->progress[place].is_mute;
 }
 
 static inline spate_node_id spate_raft_member(const struct spate_raft *raft, uint32_t place)
@@ -227,6 +237,20 @@ void spate_transfer_hand_over(struct spate_raft *raft, struct spate_effects *eff
 void spate_transfer_advance(struct spate_raft *raft, struct spate_effects *effects);
 void spate_transfer_receive(struct spate_raft *raft, const struct spate_message *message);
 
+/* mute.c */
+/* A leader speaks to us for the first time in its term. */
+void spate_mute_meet(struct spate_raft *raft, spate_node_id leader);
+/* Whether a leader may count our answers: not those of a namesake of another incarnation either. */
+bool spate_mute_may_count(const struct spate_raft *raft);
+/* Whether a candidate must do without us. */
+bool spate_mute_refuses(const struct spate_raft *raft, const struct spate_message_vote *vote);
+void spate_mute_receive(struct spate_raft *raft, const struct spate_message *message);
+/* Leader: what an answer says of the member's memory. */
+void spate_mute_note(struct spate_raft *raft, struct spate_progress *progress,
+                     const struct spate_message_append_result *result);
+/* Leader: brings mute members back, and tells those that do not know what they forgot. */
+void spate_mute_advance(struct spate_raft *raft, struct spate_effects *effects);
+
 /* vote.c */
 void spate_vote_receive(struct spate_raft *raft, const struct spate_message *message);
 /* What is owed to `to`, to be filled in; NULL: too many are owed something. */
@@ -290,6 +314,8 @@ void spate_commit_follow(struct spate_raft *raft);
 void spate_raft_propose(struct spate_raft *raft, const struct spate_proposal items[],
                         uint32_t count, struct spate_effects *effects);
 void spate_propose_noop(struct spate_raft *raft);
+/* Another one, behind everything: false: there is no room at the moment. */
+bool spate_propose_mark(struct spate_raft *raft);
 
 /* batch.c */
 bool spate_batch_is_due(const struct spate_raft *raft);

@@ -148,7 +148,9 @@ static bool has_lease(const struct spate_raft *raft)
         return false;
     }
     for (uint32_t place = 0; place < raft->configs.now.count; place++) {
-        lease_at[place] = place == raft->self ? raft->now : raft->progress[place].lease_at;
+        lease_at[place] = place == raft->self              ? raft->now
+                          : spate_raft_counts(raft, place) ? raft->progress[place].lease_at
+                                                           : 0;
     }
     const spate_time_ns began = spate_quorum_index(&raft->configs.now, lease_at);
     spate_assert(began <= raft->now);
@@ -163,7 +165,9 @@ static uint64_t confirmed_round(const struct spate_raft *raft)
     spate_assert(spate_raft_is_leader(raft));
     spate_assert(raft->configs.now.count >= 1);
     for (uint32_t place = 0; place < raft->configs.now.count; place++) {
-        answered[place] = place == raft->self ? UINT64_MAX : raft->progress[place].round_answered;
+        answered[place] = place == raft->self              ? UINT64_MAX
+                          : spate_raft_counts(raft, place) ? raft->progress[place].round_answered
+                                                           : 0;
     }
     return spate_quorum_index(&raft->configs.now, answered);
 }

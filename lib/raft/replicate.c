@@ -57,8 +57,11 @@ static bool is_of_session(struct spate_raft *raft, struct spate_progress *progre
         progress->session = message->session;
         return true;
     }
+    const spate_index promised =
+        progress->promised > progress->match ? progress->promised : progress->match;
     spate_progress_reset(progress, progress->match + 1, raft->round + 1, raft->now);
     progress->session = message->session;
+    progress->promised = promised;
     return false;
 }
 
@@ -107,6 +110,7 @@ void spate_replicate_receive_result(struct spate_raft *raft, uint32_t place,
     if (!is_of_session(raft, progress, message)) {
         return;
     }
+    spate_mute_note(raft, progress, result);
     if (result->is_accepted) {
         accept_result(raft, progress, result);
     } else if (result->round >= progress->rewind_round && result->prev > progress->received) {

@@ -20,6 +20,7 @@ static struct spate_raft_peer_status peer_status(const struct spate_raft *raft, 
     status.is_active = progress->session != 0 && age < raft->options.election_timeout_ns_max;
     status.is_replicating = progress->is_replicating;
     status.needs_snapshot = spate_snapshot_is_needed(raft, place);
+    status.is_mute = progress->is_mute;
     status.match = progress->match;
     status.next = progress->next;
     status.inflight_messages = progress->inflight_count;
@@ -41,6 +42,7 @@ void spate_raft_status(const struct spate_raft *raft, spate_time_ns now,
         .commit = raft->commit,
         .received = spate_log_last(raft->log),
         .durable = raft->tickets.durable.last,
+        .is_mute = raft->is_mute,
         .elections_started = raft->elections_started,
         .terms_led = raft->terms_led,
         .retransmits = raft->retransmits,

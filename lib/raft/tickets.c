@@ -9,14 +9,10 @@ static struct spate_ticket_record *record_of(struct spate_tickets *tickets, uint
     return &tickets->records[ticket % SPATE_TICKETS_MAX];
 }
 
-void spate_tickets_init(struct spate_tickets *tickets, spate_term term, spate_node_id vote,
-                        spate_index last)
+void spate_tickets_init(struct spate_tickets *tickets, const struct spate_ticket_record *durable)
 {
     spate_assert(tickets != NULL);
-    *tickets = (struct spate_tickets){
-        .durable = {.term = term, .vote = vote, .last = last},
-        .submitted = {.term = term, .vote = vote, .last = last},
-    };
+    *tickets = (struct spate_tickets){.durable = *durable, .submitted = *durable};
     spate_assert(spate_tickets_valid(tickets));
 }
 
@@ -27,15 +23,15 @@ bool spate_tickets_has_room(const struct spate_tickets *tickets)
     return tickets->issued - tickets->completed < SPATE_TICKETS_MAX;
 }
 
-uint64_t spate_tickets_issue(struct spate_tickets *tickets, spate_term term, spate_node_id vote,
-                             spate_index last)
+uint64_t spate_tickets_issue(struct spate_tickets *tickets,
+                             const struct spate_ticket_record *record)
 {
     spate_assert(spate_tickets_has_room(tickets));
-    spate_assert(term >= tickets->submitted.term);
-    spate_assert(last >= tickets->submitted.last);
+    spate_assert(record->term >= tickets->submitted.term);
+    spate_assert(record->last >= tickets->submitted.last);
 
     tickets->issued++;
-    tickets->submitted = (struct spate_ticket_record){.term = term, .vote = vote, .last = last};
+    tickets->submitted = *record;
     tickets->has_reset = false;
     tickets->has_truncate = false;
     *record_of(tickets, tickets->issued) = tickets->submitted;

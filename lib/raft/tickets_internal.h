@@ -17,6 +17,7 @@
 struct spate_ticket_record {
     spate_term term; /* The hard state in the store once this ticket is durable. */
     spate_node_id vote;
+    bool is_mute;
     spate_index last; /* Entries up to here are durable then. */
 };
 
@@ -32,15 +33,15 @@ struct spate_tickets {
     struct spate_ticket_record records[SPATE_TICKETS_MAX]; /* By ticket modulo the size. */
 };
 
-/* Everything up to `last` is durable. */
-void spate_tickets_init(struct spate_tickets *tickets, spate_term term, spate_node_id vote,
-                        spate_index last);
+/* All that `durable` says is. */
+void spate_tickets_init(struct spate_tickets *tickets, const struct spate_ticket_record *durable);
 
 bool spate_tickets_has_room(const struct spate_tickets *tickets);
 
-/* Requires: room; last is not below what was submitted (truncations are told beforehand). */
-uint64_t spate_tickets_issue(struct spate_tickets *tickets, spate_term term, spate_node_id vote,
-                             spate_index last);
+/* For a batch after which `record` holds. Requires: room; its last is not below what was submitted
+ * (truncations are told beforehand). */
+uint64_t spate_tickets_issue(struct spate_tickets *tickets,
+                             const struct spate_ticket_record *record);
 
 /* Returns whether anything became durable. Requires: ticket was issued. */
 bool spate_tickets_complete(struct spate_tickets *tickets, uint64_t ticket);

@@ -17,7 +17,7 @@ static bool may_lead(const struct spate_raft *raft, uint32_t place)
     spate_assert(progress->active_at <= raft->now);
     return place != raft->self && (member->is_voter || member->is_voter_next) &&
            !(spate_membership_is_joint(&raft->configs.now) && !member->is_voter_next) &&
-           progress->session != 0 && progress->is_replicating &&
+           progress->session != 0 && progress->is_replicating && !progress->is_mute &&
            raft->now - progress->active_at < raft->options.election_timeout_ns_min;
 }
 

@@ -116,7 +116,8 @@ void spate_vote_receive(struct spate_raft *raft, const struct spate_message *mes
     const bool is_promised =
         ((message->vote.is_pre_vote || raft->options.check_quorum_enabled) && hears_leader(raft)) ||
         raft->now < raft->votes_after;
-    if ((is_promised && !message->vote.is_transfer) || !may_vote(raft)) {
+    if ((is_promised && !message->vote.is_transfer) || !may_vote(raft) ||
+        spate_mute_refuses(raft, &message->vote)) {
         raft->votes_ignored++;
         return;
     }
@@ -208,6 +209,7 @@ static void send_answers(struct spate_raft *raft, struct spate_effects *effects,
             spate_effects_message(raft, effects, SPATE_MESSAGE_APPEND_RESULT, answers->to);
         if (message != NULL) {
             message->peer_session = answers->stale_session;
+            message->append_result.is_mute = !spate_mute_may_count(raft);
             message->append_result.round = answers->stale_round;
             message->append_result.prev = answers->stale_prev;
             answers->has_stale_append = false;

@@ -7,6 +7,9 @@
 
 #define FORMAT_VERSION 1u
 
+/* Flags of a hard state; the other bits are zero. */
+#define HARD_STATE_MUTE 1u
+
 /* The entries' checksum takes part, so that the chain covers the contents. */
 static uint64_t chain_of(uint64_t prev, const struct spate_log_span *span, uint32_t entries_crc)
 {
@@ -116,19 +119,22 @@ void spate_hard_state_encode(uint8_t to[SPATE_HARD_STATE_BYTES],
     spate_put_u32(to + 4, hard_state->vote);
     spate_put_u64(to + 8, hard_state->term);
     spate_put_u64(to + 16, hard_state->commit);
-    spate_put_u64(to + 24, 0);
+    spate_put_u64(to + 24, hard_state->is_mute ? HARD_STATE_MUTE : 0);
     seal(to, SPATE_HARD_STATE_BYTES);
 }
 
 spate_err spate_hard_state_decode(const uint8_t *from, size_t size,
                                   struct spate_hard_state *ret_hard_state)
 {
-    if (!is_sealed(from, size, SPATE_HARD_STATE_BYTES)) {
+    if (!is_sealed(from, size, SPATE_HARD_STATE_BYTES) ||
+        (spate_get_u64(from + 24) & ~(uint64_t)HARD_STATE_MUTE) != 0) {
         return SPATE_ERR_CORRUPT;
     }
-    *ret_hard_state = (struct spate_hard_state){.vote = spate_get_u32(from + 4),
-                                                .term = spate_get_u64(from + 8),
-                                                .commit = spate_get_u64(from + 16)};
+    *ret_hard_state =
+        (struct spate_hard_state){.vote = spate_get_u32(from + 4),
+                                  .term = spate_get_u64(from + 8),
+                                  .commit = spate_get_u64(from + 16),
+                                  .is_mute = (spate_get_u64(from + 24) & HARD_STATE_MUTE) != 0};
     return SPATE_OK;
 }
 

@@ -28,6 +28,7 @@ struct spate_hard_state {
     spate_term term;
     spate_node_id vote; /* In `term`; 0: none. */
     spate_index commit; /* A lower bound of the commit index: safe to apply up to at start. */
+    bool is_mute;       /* Promises were made that the log may not hold (lib/raft/mute.c). */
 };
 
 /*
@@ -43,6 +44,8 @@ struct spate_store_identity {
 struct spate_store_batch {
     bool has_hard_state;
     struct spate_hard_state hard_state;
+
+    bool is_binding; /* Other cores may come to rely on what this batch promises. */
 
     bool has_reset; /* First forget all entries: the log begins anew behind `reset_base`. */
     struct spate_entry_id reset_base;

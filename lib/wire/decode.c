@@ -95,6 +95,7 @@ static bool decode_append_result(const uint8_t *from, uint32_t bytes, struct spa
         return false;
     }
     result.is_accepted = (from[AT_FLAGS] & FLAG_ACCEPTED) != 0;
+    result.is_mute = (from[AT_FLAGS] & FLAG_MUTE) != 0;
     result.round = spate_get_u64(from + APPEND_RESULT_AT_ROUND);
     result.prev = spate_get_u64(from + APPEND_RESULT_AT_PREV);
     result.match = spate_get_u64(from + APPEND_RESULT_AT_MATCH);
@@ -181,6 +182,22 @@ static bool decode_read_result(const uint8_t *from, uint32_t bytes, struct spate
     return true;
 }
 
+static bool decode_forgotten(const uint8_t *from, uint32_t bytes, struct spate_message *message)
+{
+    struct spate_message_forgotten forgotten;
+
+    spate_assert(bytes >= COMMON_BYTES);
+    if (bytes != FORGOTTEN_BYTES || from[AT_FLAGS] != 0) {
+        return false;
+    }
+    forgotten.index = spate_get_u64(from + FORGOTTEN_AT_INDEX);
+    if (forgotten.index < 1) {
+        return false;
+    }
+    message->forgotten = forgotten;
+    return true;
+}
+
 static bool is_zero(const uint8_t *from, const uint8_t *end)
 {
     while (from < end && *from == 0) {
@@ -260,7 +277,10 @@ static bool decode_body(const uint8_t *from, uint32_t bytes, struct spate_messag
         return decode_snapshot(from, bytes, message);
     case SPATE_MESSAGE_SNAPSHOT_RESULT:
         return decode_snapshot_result(from, bytes, message);
+    case SPATE_MESSAGE_FORGOTTEN:
+        return decode_forgotten(from, bytes, message);
     case SPATE_MESSAGE_TIMEOUT_NOW:
+    case SPATE_MESSAGE_REINSTATE:
         return bytes == COMMON_BYTES && from[AT_FLAGS] == 0;
     case SPATE_MESSAGE_READ:
         return decode_read(from, bytes, message);

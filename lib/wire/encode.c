@@ -7,7 +7,7 @@
 uint32_t spate_wire_message_bytes(const struct spate_message *message)
 {
     spate_assert(message->kind >= SPATE_MESSAGE_VOTE);
-    spate_assert(message->kind <= SPATE_MESSAGE_READ_RESULT);
+    spate_assert(message->kind <= SPATE_MESSAGE_FORGOTTEN);
 
     switch (message->kind) {
     case SPATE_MESSAGE_VOTE:
@@ -27,7 +27,10 @@ uint32_t spate_wire_message_bytes(const struct spate_message *message)
     case SPATE_MESSAGE_SNAPSHOT_RESULT:
         return SNAPSHOT_RESULT_BYTES;
     case SPATE_MESSAGE_TIMEOUT_NOW:
+    case SPATE_MESSAGE_REINSTATE:
         return COMMON_BYTES;
+    case SPATE_MESSAGE_FORGOTTEN:
+        return FORGOTTEN_BYTES;
     case SPATE_MESSAGE_READ:
         return READ_BYTES;
     case SPATE_MESSAGE_READ_RESULT:
@@ -170,7 +173,8 @@ static uint8_t flags_of(const struct spate_message *message)
         flags = (message->vote_result.is_pre_vote ? FLAG_PRE_VOTE : 0u) |
                 (message->vote_result.is_granted ? FLAG_GRANTED : 0u);
     } else if (message->kind == SPATE_MESSAGE_APPEND_RESULT) {
-        flags = message->append_result.is_accepted ? FLAG_ACCEPTED : 0;
+        flags = (message->append_result.is_accepted ? FLAG_ACCEPTED : 0u) |
+                (message->append_result.is_mute ? FLAG_MUTE : 0u);
     }
     return (uint8_t)flags;
 }
@@ -215,6 +219,10 @@ spate_err spate_wire_encode(const struct spate_message *message, const struct sp
         encode_snapshot_result(&message->snapshot_result, to);
         break;
     case SPATE_MESSAGE_TIMEOUT_NOW:
+    case SPATE_MESSAGE_REINSTATE:
+        break;
+    case SPATE_MESSAGE_FORGOTTEN:
+        spate_put_u64(to + FORGOTTEN_AT_INDEX, message->forgotten.index);
         break;
     case SPATE_MESSAGE_READ:
         spate_put_u64(to + READ_AT_ID, message->read.id);

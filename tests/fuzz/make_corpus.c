@@ -63,6 +63,10 @@ static struct spate_message sample(enum spate_message_kind kind, const uint8_t *
             (struct spate_message_snapshot_result){SPATE_SNAPSHOT_WANTED, {8, 90}, 7, 4101};
         break;
     case SPATE_MESSAGE_TIMEOUT_NOW:
+    case SPATE_MESSAGE_REINSTATE:
+        break;
+    case SPATE_MESSAGE_FORGOTTEN:
+        message.forgotten.index = 90;
         break;
     case SPATE_MESSAGE_READ:
         message.read.id = 7;
@@ -86,12 +90,13 @@ static int wire_files(const char *root)
                                             "abcdefghijklmnop", 5 + i * 4);
     }
     static const enum spate_message_kind kinds[] = {
-        SPATE_MESSAGE_VOTE,       SPATE_MESSAGE_VOTE_RESULT,
-        SPATE_MESSAGE_APPEND,     SPATE_MESSAGE_APPEND_RESULT,
-        SPATE_MESSAGE_FORWARD,    SPATE_MESSAGE_FORWARD_RESULT,
-        SPATE_MESSAGE_READ,       SPATE_MESSAGE_READ_RESULT,
-        SPATE_MESSAGE_SNAPSHOT,   SPATE_MESSAGE_SNAPSHOT_RESULT,
-        SPATE_MESSAGE_TIMEOUT_NOW};
+        SPATE_MESSAGE_VOTE,        SPATE_MESSAGE_VOTE_RESULT,
+        SPATE_MESSAGE_APPEND,      SPATE_MESSAGE_APPEND_RESULT,
+        SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
+        SPATE_MESSAGE_READ,        SPATE_MESSAGE_READ_RESULT,
+        SPATE_MESSAGE_SNAPSHOT,    SPATE_MESSAGE_SNAPSHOT_RESULT,
+        SPATE_MESSAGE_TIMEOUT_NOW, SPATE_MESSAGE_REINSTATE,
+        SPATE_MESSAGE_FORGOTTEN};
     for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(kinds); i++) {
         const struct spate_message message = sample(kinds[i], entries, entries_bytes);
         char name[64];

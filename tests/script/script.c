@@ -4,16 +4,24 @@
  * before committing it.
  *
  *   # a comment                        kept
- *   > nodes 3 manual-store             first command; also learners N, no-pre-vote,
- *                                      no-check-quorum, lease, joiners N, count-max N, window N,
- * bytes-max N > campaign 1                       its election timeout passes > deliver [from to
- * [count]]        0 stands for any node; likewise drop; duplicate and delay take one message > cut
- * 1 0, heal 1 0                the links of node 1, to all > store 1 [count], auto-store 1
- * completes batches > add 1 4 [votes | replaces 2], promote 1 4 5, remove 1 2 3 [override], replace
- * 1 2 4 changes of the membership, told to node 1 > transfer 1 [to]                  node 1 is to
- * hand over > read 1                           asks for a read index > propose 1 count [size],
- * elapse 1|all ms, flush 1, restart 1, stabilize > set-log 1 term vote 1 1 2        what is on its
- * disk > compact 1 first, fetched 1 [fail], rtt 1 member us > log 1, status 1, pending         show
+ *   > nodes 3 manual-store             first command; also learners N, joiners N, lease, new,
+ *                                      no-pre-vote, no-check-quorum, count-max N, window N,
+ *                                      bytes-max N
+ *   > campaign 1                       its election timeout passes
+ *   > deliver [from to [count]]        0 stands for any node; likewise drop
+ *   > duplicate 1 2, delay 1 2         one message
+ *   > cut 1 0, heal 1 0                the links of node 1, to all
+ *   > store 1 [count], auto-store 1    completes batches
+ *   > add 1 4 [votes | replaces 2]     changes of the membership, told to node 1; likewise
+ *                                      promote 1 4 5, remove 1 2 3 [override], replace 1 2 4
+ *   > transfer 1 [to]                  node 1 is to hand over
+ *   > read 1                           asks for a read index
+ *   > propose 1 count [size]           likewise elapse 1|all ms, flush 1, restart 1, stabilize
+ *   > forget 1 [last]                  restarts without what lies behind `last`, and knows it;
+ *                                      lose 1 [last]: and does not know it
+ *   > set-log 1 term vote 1 1 2        what is on its disk
+ *   > compact 1 first                  likewise fetched 1 [fail], rtt 1 member us
+ *   > log 1, status 1, pending         show
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +71,7 @@ static void make_cluster(struct script *script)
         options.pre_vote_disabled |= word_is(script, w, "no-pre-vote");
         options.check_quorum_disabled |= word_is(script, w, "no-check-quorum");
         options.lease_enabled |= word_is(script, w, "lease");
+        options.new_is_known |= word_is(script, w, "new");
         if (word_is(script, w, "joiners")) {
             options.joiners = number(script, w + 1, 0);
         } else if (word_is(script, w, "learners")) {
@@ -181,6 +190,8 @@ static bool run_node(struct script *script)
         cluster_flush(cluster, id);
     } else if (word_is(script, 0, "restart")) {
         cluster_restart(cluster, id);
+    } else if (word_is(script, 0, "forget") || word_is(script, 0, "lose")) {
+        cluster_forget(cluster, id, number(script, 2, 0), word_is(script, 0, "forget"));
     } else if (word_is(script, 0, "compact")) {
         cluster_compact(cluster, id, number(script, 2, 1));
     } else if (word_is(script, 0, "fetched")) {

@@ -39,6 +39,8 @@ static void start(struct cluster *cluster, struct node *node)
         .term = node->disk.term,
         .vote = node->disk.vote,
         .commit = node->disk.commit,
+        .is_new = options->new_is_known && node->disk.term == 0 && node->disk.last == 0,
+        .is_mute = node->disk.is_mute,
         .first_stored = 1,
         .now = node->now,
         .election_timeout_ns_min = CLUSTER_ELECTION_NS,
@@ -159,8 +161,8 @@ static void take_batch(struct cluster *cluster, struct node *node)
     *batch = (struct batch){.store = *store};
     cluster_write_down(cluster, "  %u stores #%llu", node->id, (unsigned long long)store->ticket);
     if (store->has_hard_state) {
-        cluster_write_down(cluster, " term %llu vote %u", (unsigned long long)store->term,
-                           store->vote);
+        cluster_write_down(cluster, " term %llu vote %u%s", (unsigned long long)store->term,
+                           store->vote, store->is_mute ? " mute" : "");
     }
     if (store->has_truncate) {
         cluster_write_down(cluster, " keep ..%llu", (unsigned long long)store->truncate_after);
@@ -237,6 +239,7 @@ static void write_batch(struct node *node)
                       (disk->vote == 0 || batch->store.vote == disk->vote)));
         disk->term = batch->store.term;
         disk->vote = batch->store.vote;
+        disk->is_mute = batch->store.is_mute;
     }
     if (batch->store.has_truncate) {
         spate_assert(batch->store.truncate_after <= disk->last);
@@ -301,6 +304,22 @@ void cluster_restart(struct cluster *cluster, spate_node_id id)
     cluster_write_down(cluster, "%u restarts with term %llu vote %u last %llu\n", id,
                        (unsigned long long)node->disk.term, node->disk.vote,
                        (unsigned long long)node->disk.last);
+    start(cluster, node);
+}
+
+void cluster_forget(struct cluster *cluster, spate_node_id id, spate_index last, bool is_known)
+{
+    struct node *node = cluster_node_of(cluster, id);
+    struct disk *disk = &node->disk;
+
+    stop(node);
+    disk_truncate(disk, last);
+    disk->term = last == 0 ? 0 : disk->entries[last].term;
+    disk->vote = 0;
+    disk->commit = disk->commit < last ? disk->commit : last;
+    disk->is_mute = is_known;
+    cluster_write_down(cluster, "%u %s all behind %llu\n", id, is_known ? "forgets" : "lost",
+                       (unsigned long long)last);
     start(cluster, node);
 }
 

@@ -19,6 +19,7 @@ struct cluster_options {
     bool pre_vote_disabled;
     bool check_quorum_disabled;
     bool lease_enabled;
+    bool new_is_known;    /* Nodes know when their disk is empty, as those of lib/node do. */
     bool store_is_manual; /* Else every batch is durable as soon as it is made. */
     uint32_t append_count_max;
     uint32_t window_messages; /* 0: 16 */
@@ -46,6 +47,11 @@ void cluster_set_log(struct cluster *cluster, spate_node_id id, spate_term term,
 
 /* The node loses what is not durable and starts anew, in a new session. */
 void cluster_restart(struct cluster *cluster, spate_node_id id);
+
+/* The same, but of its disk only the entries up to `last` are left, and the hard state of then; 0:
+ * it is empty. Whether it knows: as a core in memory mode does, and one that found damaged records.
+ */
+void cluster_forget(struct cluster *cluster, spate_node_id id, spate_index last, bool is_known);
 
 void cluster_flush(struct cluster *cluster, spate_node_id id);
 void cluster_elapse(struct cluster *cluster, spate_node_id id, spate_time_ns ns);

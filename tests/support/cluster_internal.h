@@ -20,6 +20,7 @@ struct disk_entry {
 struct disk {
     spate_term term;
     spate_node_id vote;
+    bool is_mute;
     spate_index commit;
     spate_index last;
     struct disk_entry entries[DISK_ENTRIES_MAX]; /* By index. */

@@ -127,6 +127,21 @@ void cluster_note_state(struct cluster *cluster, struct node *node)
     }
 }
 
+static void write_append(struct cluster *cluster, const struct spate_message *m)
+{
+    cluster_write_down(cluster, "append term %llu #%llu prev %llu/%llu",
+                       (unsigned long long)m->term, (unsigned long long)m->append.round,
+                       (unsigned long long)m->append.prev.term,
+                       (unsigned long long)m->append.prev.index);
+    if (m->append.count > 0) {
+        cluster_write_down(cluster, " [%llu..%llu] of %llu",
+                           (unsigned long long)m->append.prev.index + 1,
+                           (unsigned long long)m->append.prev.index + m->append.count,
+                           (unsigned long long)m->append.entries_term);
+    }
+    cluster_write_down(cluster, " commit %llu\n", (unsigned long long)m->append.commit);
+}
+
 void cluster_write_message(struct cluster *cluster, const struct spate_message *m)
 {
     cluster_write_down(cluster, "  %u>%u ", m->from, m->to);
@@ -145,28 +160,18 @@ void cluster_write_message(struct cluster *cluster, const struct spate_message *
                            (unsigned long long)m->vote_result.asked_term);
         break;
     case SPATE_MESSAGE_APPEND:
-        cluster_write_down(cluster, "append term %llu #%llu prev %llu/%llu",
-                           (unsigned long long)m->term, (unsigned long long)m->append.round,
-                           (unsigned long long)m->append.prev.term,
-                           (unsigned long long)m->append.prev.index);
-        if (m->append.count > 0) {
-            cluster_write_down(cluster, " [%llu..%llu] of %llu",
-                               (unsigned long long)m->append.prev.index + 1,
-                               (unsigned long long)m->append.prev.index + m->append.count,
-                               (unsigned long long)m->append.entries_term);
-        }
-        cluster_write_down(cluster, " commit %llu\n", (unsigned long long)m->append.commit);
+        write_append(cluster, m);
         break;
     case SPATE_MESSAGE_APPEND_RESULT:
         if (m->append_result.is_accepted) {
-            cluster_write_down(cluster, "accepted term %llu #%llu match %llu last %llu\n",
-                               (unsigned long long)m->term,
+            cluster_write_down(cluster, "accepted%s term %llu #%llu match %llu last %llu\n",
+                               m->append_result.is_mute ? " mute" : "", (unsigned long long)m->term,
                                (unsigned long long)m->append_result.round,
                                (unsigned long long)m->append_result.match,
                                (unsigned long long)m->append_result.last);
         } else {
-            cluster_write_down(cluster, "refused term %llu #%llu prev %llu try %llu/%llu\n",
-                               (unsigned long long)m->term,
+            cluster_write_down(cluster, "refused%s term %llu #%llu prev %llu try %llu/%llu\n",
+                               m->append_result.is_mute ? " mute" : "", (unsigned long long)m->term,
                                (unsigned long long)m->append_result.round,
                                (unsigned long long)m->append_result.prev,
                                (unsigned long long)m->append_result.hint_term,
@@ -175,6 +180,13 @@ void cluster_write_message(struct cluster *cluster, const struct spate_message *
         break;
     case SPATE_MESSAGE_TIMEOUT_NOW:
         cluster_write_down(cluster, "campaign now, term %llu\n", (unsigned long long)m->term);
+        break;
+    case SPATE_MESSAGE_REINSTATE:
+        cluster_write_down(cluster, "reinstated, term %llu\n", (unsigned long long)m->term);
+        break;
+    case SPATE_MESSAGE_FORGOTTEN:
+        cluster_write_down(cluster, "forgot %llu, term %llu\n",
+                           (unsigned long long)m->forgotten.index, (unsigned long long)m->term);
         break;
     case SPATE_MESSAGE_READ:
         cluster_write_down(cluster, "read %llu term %llu\n", (unsigned long long)m->read.id,

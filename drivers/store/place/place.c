@@ -70,6 +70,27 @@ spate_err spate_place_take(const char *directory, int *ret_fd,
     return SPATE_OK;
 }
 
+int spate_place_write(int directory_fd, const char *temporary, const char *name,
+                      const uint8_t *bytes, uint32_t size)
+{
+    const int fd = openat(directory_fd, temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    spate_assert(size > 0);
+    if (fd < 0) {
+        return errno;
+    }
+    errno = ENOSPC; /* What a short write means. */
+    const bool is_written = pwrite(fd, bytes, size, 0) == (ssize_t)size && fsync(fd) == 0;
+    const int error = errno;
+    (void)close(fd);
+    if (!is_written) {
+        return error;
+    }
+    return renameat(directory_fd, temporary, directory_fd, name) == 0 && fsync(directory_fd) == 0
+               ? 0
+               : errno;
+}
+
 spate_err spate_place_compare(const struct spate_store_identity *stored,
                               const struct spate_store_identity *wanted, const char *directory,
                               const struct spate_complaint *complaint)

@@ -27,6 +27,13 @@ spate_err spate_place_sync(const char *directory) SPATE_MUST_CHECK;
 spate_err spate_place_take(const char *directory, int *ret_fd,
                            const struct spate_complaint *complaint) SPATE_MUST_CHECK;
 
+/*
+ * Writes a small file, whole or not at all, and makes it last; `temporary` is the name that it has
+ * until then. Returns 0, or the system's error number.
+ */
+int spate_place_write(int directory_fd, const char *temporary, const char *name,
+                      const uint8_t *bytes, uint32_t size) SPATE_MUST_CHECK;
+
 /* Compares the identity that was stored with the one that is wanted. Errors: MISMATCH, with its
  * line. */
 spate_err spate_place_compare(const struct spate_store_identity *stored,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "store/place/place.h"
 
 #define NEW_NAME "wal-new"
 
@@ -149,19 +150,7 @@ enum wal_outcome spate_wal_remove_segment(int directory_fd, uint64_t segment)
 enum wal_outcome spate_wal_write_file(int directory_fd, const char *name, const uint8_t *bytes,
                                       uint32_t size)
 {
-    const int fd = openat(directory_fd, NEW_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int error = spate_place_write(directory_fd, NEW_NAME, name, bytes, size);
 
-    if (fd < 0) {
-        return outcome_of(errno);
-    }
-    const bool is_written = pwrite(fd, bytes, size, 0) == (ssize_t)size && fsync(fd) == 0;
-    const int error = errno;
-    (void)close(fd);
-    if (!is_written) {
-        return outcome_of(error);
-    }
-    if (renameat(directory_fd, NEW_NAME, directory_fd, name) != 0 || fsync(directory_fd) != 0) {
-        return outcome_of(errno);
-    }
-    return WAL_DONE;
+    return error == 0 ? WAL_DONE : outcome_of(error);
 }

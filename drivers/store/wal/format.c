@@ -7,13 +7,14 @@
 #define GROUP_MAGIC   0x47575053u /* "SPWG" */
 #define SEGMENT_MAGIC 0x53575053u /* "SPWS" */
 #define CHECKED_FROM  8u          /* Behind magic and checksum. */
+#define STATE_MUTE    1u          /* A flag of the hard state. */
 
 static void put_state(uint8_t *to, const struct wal_state *state)
 {
     spate_put_u64(to, state->hard_state.term);
     spate_put_u64(to + 8, state->hard_state.commit);
     spate_put_u32(to + 16, state->hard_state.vote);
-    spate_put_u32(to + 20, 0);
+    spate_put_u32(to + 20, state->hard_state.is_mute ? STATE_MUTE : 0);
     spate_put_u64(to + 24, state->base.term);
     spate_put_u64(to + 32, state->base.index);
     spate_put_u64(to + 40, state->last.term);
@@ -25,7 +26,8 @@ static struct wal_state get_state(const uint8_t *from)
     return (struct wal_state){
         .hard_state = {.term = spate_get_u64(from),
                        .commit = spate_get_u64(from + 8),
-                       .vote = spate_get_u32(from + 16)},
+                       .vote = spate_get_u32(from + 16),
+                       .is_mute = (spate_get_u32(from + 20) & STATE_MUTE) != 0},
         .base = {.term = spate_get_u64(from + 24), .index = spate_get_u64(from + 32)},
         .last = {.term = spate_get_u64(from + 40), .index = spate_get_u64(from + 48)},
     };

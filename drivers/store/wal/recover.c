@@ -129,7 +129,8 @@ static bool is_same_place(const struct wal_segment *segment, const struct wal_pl
 
     return segment->group_next == place->group_next && segment->chain == place->chain &&
            a->hard_state.term == b->hard_state.term && a->hard_state.vote == b->hard_state.vote &&
-           a->last.index == b->last.index && a->base.index == b->base.index;
+           a->hard_state.is_mute == b->hard_state.is_mute && a->last.index == b->last.index &&
+           a->base.index == b->base.index;
 }
 
 /* Whether the image begins where the log before ended; the lowest says itself where that is. */

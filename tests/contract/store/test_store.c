@@ -49,7 +49,8 @@ static struct spate_store *open_bare(const struct subject *subject)
     char message[512] = "";
 
     if (!subject->is_lasting) {
-        assert_int_equal(spate_store_mem_create(&store), SPATE_OK);
+        const struct spate_store_mem_options mem = {.directory = NULL};
+        assert_int_equal(spate_store_mem_create(&mem, &store, NULL, 0), SPATE_OK);
         return store;
     }
     const spate_err err = create(subject, &ours, &store, message, sizeof message);

@@ -228,7 +228,8 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
     static const enum spate_message_kind kinds[] = {
         SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
         SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_READ,
-        SPATE_MESSAGE_READ_RESULT,   SPATE_MESSAGE_SNAPSHOT,    SPATE_MESSAGE_TIMEOUT_NOW};
+        SPATE_MESSAGE_READ_RESULT,   SPATE_MESSAGE_SNAPSHOT,    SPATE_MESSAGE_TIMEOUT_NOW,
+        SPATE_MESSAGE_REINSTATE,     SPATE_MESSAGE_FORGOTTEN};
     struct spate_message m = {.kind = kinds[draw(seed) % SPATE_ARRAY_COUNT(kinds)],
                               .from = (spate_node_id)(draw(seed) % 5),
                               .to = (spate_node_id)(1 + draw(seed) % 3),
@@ -257,12 +258,17 @@ static struct spate_message lying_message(uint64_t *seed, const uint8_t *bytes)
         break;
     case SPATE_MESSAGE_APPEND_RESULT:
         m.append_result.is_accepted = draw(seed) % 2;
+        m.append_result.is_mute = draw(seed) % 2;
         m.append_result.round = lie(seed);
         m.append_result.prev = lie(seed);
         m.append_result.match = lie(seed) % 2; /* A greater lie would be believed: Raft trusts. */
         m.append_result.last = lie(seed);
         m.append_result.hint_term = lie(seed);
         break;
+    case SPATE_MESSAGE_FORGOTTEN:
+        m.forgotten.index = lie(seed);
+        break;
+    case SPATE_MESSAGE_REINSTATE:
     case SPATE_MESSAGE_TIMEOUT_NOW:
         break;
     case SPATE_MESSAGE_READ:

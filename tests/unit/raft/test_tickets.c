@@ -5,12 +5,26 @@
 
 #include "raft/tickets_internal.h"
 
+static void begin(struct spate_tickets *tickets, spate_term term, spate_node_id vote,
+                  spate_index last)
+{
+    const struct spate_ticket_record record = {.term = term, .vote = vote, .last = last};
+    spate_tickets_init(tickets, &record);
+}
+
+static uint64_t issue(struct spate_tickets *tickets, spate_term term, spate_node_id vote,
+                      spate_index last)
+{
+    const struct spate_ticket_record record = {.term = term, .vote = vote, .last = last};
+    return spate_tickets_issue(tickets, &record);
+}
+
 static void completion_makes_entries_and_hard_state_durable(void **state)
 {
     (void)state;
     struct spate_tickets tickets;
-    spate_tickets_init(&tickets, 3, 2, 10);
-    assert_int_equal(spate_tickets_issue(&tickets, 4, 0, 12), 1);
+    begin(&tickets, 3, 2, 10);
+    assert_int_equal(issue(&tickets, 4, 0, 12), 1);
     assert_int_equal(tickets.durable.last, 10);
     assert_int_equal(tickets.durable.term, 3);
     assert_true(spate_tickets_complete(&tickets, 1));
@@ -24,11 +38,11 @@ static void an_old_completion_does_not_acknowledge_new_entries(void **state)
 {
     (void)state;
     struct spate_tickets tickets;
-    spate_tickets_init(&tickets, 1, 0, 10);
-    spate_tickets_issue(&tickets, 1, 0, 12);
+    begin(&tickets, 1, 0, 10);
+    issue(&tickets, 1, 0, 12);
     spate_tickets_truncate(&tickets, 10);
     assert_true(tickets.has_truncate);
-    assert_int_equal(spate_tickets_issue(&tickets, 2, 0, 11), 2);
+    assert_int_equal(issue(&tickets, 2, 0, 11), 2);
     assert_false(tickets.has_truncate);
     assert_true(spate_tickets_complete(&tickets, 1));
     assert_int_equal(tickets.durable.last, 10);
@@ -43,9 +57,9 @@ static void a_reset_stands_for_all_that_came_before(void **state)
     (void)state;
     struct spate_tickets tickets;
     const struct spate_entry_id base = {.term = 2, .index = 40};
-    spate_tickets_init(&tickets, 2, 0, 10);
-    spate_tickets_issue(&tickets, 2, 0, 12);
-    spate_tickets_issue(&tickets, 2, 0, 60);
+    begin(&tickets, 2, 0, 10);
+    issue(&tickets, 2, 0, 12);
+    issue(&tickets, 2, 0, 60);
     spate_tickets_truncate(&tickets, 50);
     spate_tickets_reset(&tickets, base);
     assert_true(spate_tickets_valid(&tickets));
@@ -54,7 +68,7 @@ static void a_reset_stands_for_all_that_came_before(void **state)
     assert_int_equal(tickets.durable.last, 40);
     assert_true(spate_tickets_complete(&tickets, 2));
     assert_int_equal(tickets.durable.last, 40);
-    assert_int_equal(spate_tickets_issue(&tickets, 2, 0, 41), 3);
+    assert_int_equal(issue(&tickets, 2, 0, 41), 3);
     assert_false(tickets.has_reset);
     assert_true(spate_tickets_complete(&tickets, 3));
     assert_int_equal(tickets.durable.last, 41);
@@ -64,10 +78,10 @@ static void one_completion_may_stand_for_many(void **state)
 {
     (void)state;
     struct spate_tickets tickets;
-    spate_tickets_init(&tickets, 1, 0, 0);
+    begin(&tickets, 1, 0, 0);
     for (spate_index last = 1; last <= SPATE_TICKETS_MAX; last++) {
         assert_true(spate_tickets_has_room(&tickets));
-        spate_tickets_issue(&tickets, 1, 0, last);
+        issue(&tickets, 1, 0, last);
     }
     assert_false(spate_tickets_has_room(&tickets));
     assert_true(spate_tickets_complete(&tickets, SPATE_TICKETS_MAX - 1));
@@ -79,7 +93,7 @@ static void truncation_of_durable_entries_takes_durability_back(void **state)
 {
     (void)state;
     struct spate_tickets tickets;
-    spate_tickets_init(&tickets, 1, 0, 10);
+    begin(&tickets, 1, 0, 10);
     spate_tickets_truncate(&tickets, 12);
     assert_false(tickets.has_truncate);
     spate_tickets_truncate(&tickets, 7);
@@ -104,7 +118,7 @@ static void durable_is_never_more_than_the_disk_has(void **state)
     } queue[SPATE_TICKETS_MAX + 1];
     uint64_t version = 0;
     spate_index last = 0;
-    spate_tickets_init(&tickets, 1, 0, 0);
+    begin(&tickets, 1, 0, 0);
     for (uint32_t i = 0; i < 20000; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         const uint32_t choice = (uint32_t)(seed >> 33);
@@ -115,7 +129,7 @@ static void durable_is_never_more_than_the_disk_has(void **state)
             spate_tickets_truncate(&tickets, last);
         } else if (choice % 4 == 2 && spate_tickets_has_room(&tickets)) {
             const spate_index keep = tickets.submitted.last;
-            const uint64_t ticket = spate_tickets_issue(&tickets, 1, 0, last);
+            const uint64_t ticket = issue(&tickets, 1, 0, last);
             queue[ticket % SPATE_TICKETS_MAX].keep = keep;
             queue[ticket % SPATE_TICKETS_MAX].last = last;
             memcpy(queue[ticket % SPATE_TICKETS_MAX].content, content, sizeof content);

@@ -10,7 +10,8 @@ static struct spate_store *checked_memory(void)
     struct spate_store *inner = NULL;
     struct spate_store *store = NULL;
     struct spate_store_loaded loaded;
-    assert_int_equal(spate_store_mem_create(&inner), SPATE_OK);
+    const struct spate_store_mem_options mem = {.directory = NULL};
+    assert_int_equal(spate_store_mem_create(&mem, &inner, NULL, 0), SPATE_OK);
     assert_int_equal(spate_store_checked_create(inner, &store), SPATE_OK);
     assert_int_equal(store->ops->load(store, &loaded), SPATE_OK);
     assert_true(loaded.is_new);

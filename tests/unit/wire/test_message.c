@@ -170,13 +170,28 @@ static void reads_and_transfers_have_exactly_these_bytes(void **state)
     assert_golden(&message, read_result, sizeof read_result);
 }
 
+static void words_to_mute_members_have_exactly_these_bytes(void **state)
+{
+    (void)state;
+    static const uint8_t reinstate[] = {12, 0, 0, 0, 24, 0, 0, 0, COMMON_BYTES};
+    static const uint8_t forgotten[] = {13, 0, 0, 0, 32, 0, 0, 0, COMMON_BYTES,
+                                        9,  0, 0, 0, 0,  0, 0, 0};
+    struct spate_message message = {.kind = SPATE_MESSAGE_REINSTATE, COMMON};
+
+    assert_golden(&message, reinstate, sizeof reinstate);
+    message = (struct spate_message){.kind = SPATE_MESSAGE_FORGOTTEN, COMMON};
+    message.forgotten.index = 9;
+    assert_golden(&message, forgotten, sizeof forgotten);
+}
+
 /* A random message that a correct member could send; entries and commands come from `pool`. */
 static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, uint32_t pool_bytes)
 {
     static const enum spate_message_kind kinds[] = {
         SPATE_MESSAGE_VOTE,          SPATE_MESSAGE_VOTE_RESULT, SPATE_MESSAGE_APPEND,
         SPATE_MESSAGE_APPEND_RESULT, SPATE_MESSAGE_FORWARD,     SPATE_MESSAGE_FORWARD_RESULT,
-        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT, SPATE_MESSAGE_TIMEOUT_NOW};
+        SPATE_MESSAGE_READ,          SPATE_MESSAGE_READ_RESULT, SPATE_MESSAGE_TIMEOUT_NOW,
+        SPATE_MESSAGE_REINSTATE,     SPATE_MESSAGE_FORGOTTEN};
     struct spate_message message = {
         .kind = kinds[spate_prng_below(prng, SPATE_ARRAY_COUNT(kinds))],
         .term = spate_prng_between(prng, 10, UINT64_MAX),
@@ -208,8 +223,9 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
         break;
     case SPATE_MESSAGE_APPEND_RESULT:
         message.append_result = (struct spate_message_append_result){
-            spate_prng_below(prng, 2) == 1, spate_prng_next(prng), spate_prng_next(prng),
-            spate_prng_next(prng),          spate_prng_next(prng), spate_prng_next(prng)};
+            spate_prng_below(prng, 2) == 1, spate_prng_below(prng, 2) == 1, spate_prng_next(prng),
+            spate_prng_next(prng),          spate_prng_next(prng),          spate_prng_next(prng),
+            spate_prng_next(prng)};
         break;
     case SPATE_MESSAGE_FORWARD:
         message.forward = (struct spate_message_forward){
@@ -221,6 +237,10 @@ static struct spate_message draw(struct spate_prng *prng, const uint8_t *pool, u
             spate_prng_next(prng), spate_prng_next(prng)};
         break;
     case SPATE_MESSAGE_TIMEOUT_NOW:
+    case SPATE_MESSAGE_REINSTATE:
+        break;
+    case SPATE_MESSAGE_FORGOTTEN:
+        message.forgotten.index = spate_prng_next(prng) | 1;
         break;
     case SPATE_MESSAGE_READ:
         message.read.id = spate_prng_next(prng) | 1;
@@ -267,10 +287,13 @@ static void assert_same(const struct spate_message *a, const struct spate_messag
         const struct spate_message_append_result *x = &a->append_result;
         const struct spate_message_append_result *y = &b->append_result;
         assert_true(x->is_accepted == y->is_accepted && x->round == y->round);
+        assert_true(x->is_mute == y->is_mute);
         assert_true(x->prev == y->prev && x->match == y->match);
         assert_true(x->last == y->last && x->hint_term == y->hint_term);
-    } else if (a->kind == SPATE_MESSAGE_TIMEOUT_NOW) {
+    } else if (a->kind == SPATE_MESSAGE_TIMEOUT_NOW || a->kind == SPATE_MESSAGE_REINSTATE) {
         return;
+    } else if (a->kind == SPATE_MESSAGE_FORGOTTEN) {
+        assert_true(a->forgotten.index == b->forgotten.index);
     } else if (a->kind == SPATE_MESSAGE_READ) {
         assert_true(a->read.id == b->read.id);
     } else if (a->kind == SPATE_MESSAGE_READ_RESULT) {
@@ -440,7 +463,7 @@ static void what_no_correct_member_sends_is_malformed(void **state)
     static const struct change vote_result_changes[] = {{1, 4, 1}, {32, 0, 8}};
     struct spate_message append_result = {
         .kind = SPATE_MESSAGE_APPEND_RESULT, .term = 5, .session = 1};
-    static const struct change append_result_changes[] = {{1, 2, 1}, {0, 2, 1}};
+    static const struct change append_result_changes[] = {{1, 4, 1}, {0, 2, 1}};
 
     append.append = (struct spate_message_append){
         .prev = {3, 9}, .entries_term = 4, .count = 2, .bytes = 32, .entries = entries};
@@ -463,6 +486,7 @@ int main(void)
         cmocka_unit_test(snapshots_have_exactly_these_bytes),
         cmocka_unit_test(chunks_that_cannot_be_are_malformed),
         cmocka_unit_test(reads_and_transfers_have_exactly_these_bytes),
+        cmocka_unit_test(words_to_mute_members_have_exactly_these_bytes),
         cmocka_unit_test(messages_survive_the_round_trip),
         cmocka_unit_test(a_message_cut_short_is_malformed),
         cmocka_unit_test(decoding_is_exact),
