@@ -40,8 +40,9 @@ void spate_get_members(const struct spate *spate, struct spate_members *ret_memb
             member->id == spate->id && member->incarnation == spate->incarnation;
         member->is_caught_up = member->id == spate->id && node.raft.leader == spate->id;
         for (uint32_t p = 0; p < node.raft.peer_count; p++) {
-            member->is_caught_up |=
-                node.raft.peers[p].id == member->id && node.raft.peers[p].is_caught_up;
+            const struct spate_raft_peer_status *peer = &node.raft.peers[p];
+            member->is_caught_up |= peer->id == member->id && peer->is_caught_up;
+            member->is_mute |= peer->id == member->id && peer->is_mute;
         }
     }
 }

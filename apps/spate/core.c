@@ -372,6 +372,12 @@ static void report_change(const struct spate_status *before, const struct spate_
         log_line(LOG_LEVEL_INFO, "%s in term %llu, leader %u, committed %llu", roles[now->role],
                  (unsigned long long)now->term, now->leader, (unsigned long long)now->committed);
     }
+    if (now->is_mute && !before->is_mute) {
+        log_line(LOG_LEVEL_WARNING, "mute: this core came without the data of what it may have "
+                                    "promised; it votes once the leader has brought it up to date");
+    } else if (before->is_mute && !now->is_mute) {
+        log_line(LOG_LEVEL_INFO, "brought up to date: this core votes");
+    }
     for (uint32_t p = 0; p < now->peer_count; p++) {
         const struct spate_peer_status *peer = &now->peers[p];
         const struct spate_peer_status *was = find_peer(before, peer->id);
@@ -440,6 +446,9 @@ static spate_err watch(struct core *core, const sigset_t *signals)
     for (;;) {
         report_notices(core);
         report_members(core, &members);
+        spate_get_status(core->spate, &now);
+        report_change(&before, &now);
+        before = now;
         const int number = sigtimedwait(signals, NULL, &interval);
         if (number > 0) {
             log_line(LOG_LEVEL_INFO, "stopping: %s", strsignal(number));
@@ -449,10 +458,20 @@ static spate_err watch(struct core *core, const sigset_t *signals)
         if (err != SPATE_OK) {
             return err;
         }
-        spate_get_status(core->spate, &now);
-        report_change(&before, &now);
-        before = now;
     }
+}
+
+static void report_end(spate_err err)
+{
+    if (err == SPATE_ERR_FORGOTTEN) {
+        log_line(LOG_LEVEL_ERROR,
+                 "stopped: %s: an emptied or unmounted disk, or a restored backup? Look at it; "
+                 "started again, this core gets everything from the others before it votes",
+                 spate_err_text(err));
+        return;
+    }
+    log_line(LOG_LEVEL_ERROR, "stopped: %s; look at the disk before starting it again",
+             spate_err_text(err));
 }
 
 /* A leader that stops hands over first, so that nobody has to wait for a timeout. */
@@ -525,6 +544,11 @@ int verb_core(int argument_count, char **arguments)
             log_line(LOG_LEVEL_WARNING, "frames between cores are not sealed and may leave this "
                                         "machine (insecure-peers any): for measuring only");
         }
+        if (core->options.durability == SPATE_DURABILITY_MEMORY && core->options.member_count > 1 &&
+            core->settings.text[SETTING_DATA][0] == '\0') {
+            log_line(LOG_LEVEL_WARNING, "durability memory without data: after a restart this core "
+                                        "will not know that it forgot; give it a directory");
+        }
         struct spate_status status;
         spate_get_status(core->spate, &status);
         log_line(LOG_LEVEL_INFO, "core %u up on %s%s%s, API on %s", core->options.id,
@@ -532,8 +556,7 @@ int verb_core(int argument_count, char **arguments)
                  core->settings.text[SETTING_API_LISTEN]);
         err = watch(core, &signals);
         if (err != SPATE_OK) {
-            log_line(LOG_LEVEL_ERROR, "stopped: %s; look at the disk before starting it again",
-                     spate_err_text(err));
+            report_end(err);
             code = (int)exit_code_of(err);
         }
     }

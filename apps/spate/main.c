@@ -45,6 +45,8 @@ enum exit_code exit_code_of(spate_err err)
         return EXIT_MISMATCH;
     case SPATE_ERR_CORRUPT:
         return EXIT_CORRUPT;
+    case SPATE_ERR_FORGOTTEN:
+        return EXIT_FORGOTTEN;
     case SPATE_ERR_IO:
     case SPATE_ERR_NO_SPACE:
         return EXIT_IO;

@@ -18,6 +18,7 @@ enum exit_code {
     EXIT_IO = 9,          /* Disk or device failed. */
     EXIT_PERMISSION = 10, /* Not allowed, by the system or by the settings. */
     EXIT_REFUSED = 11,    /* members, transfer-leader: the cluster does not do that. */
+    EXIT_FORGOTTEN = 12,  /* Stored data lacks what this core acknowledged. */
 };
 
 enum exit_code exit_code_of(spate_err err);

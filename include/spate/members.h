@@ -25,6 +25,7 @@ struct spate_member_status {
     bool is_voter_next;     /* Votes when the change that is under way is done. */
     bool is_promotable;     /* A learner that becomes a voter, in a pair, once it has caught up. */
     bool is_caught_up;      /* Leader only: it has what was committed a little while ago. */
+    bool is_mute;           /* Leader only: as in struct spate_status. */
     uint8_t priority;       /* A caught-up voter with a higher one is handed the leadership. */
     spate_node_id replaces; /* A learner that takes this voter's place once it has caught up; 0. */
     uint64_t incarnation;   /* Grows when the member comes back without its data. */

@@ -87,7 +87,10 @@ struct spate_options {
     enum spate_poll_mode poll;
     enum spate_insecure insecure_peers;
     enum spate_durability durability;
-    const char *directory;   /* For durability disk; made when absent. */
+    /* Made when absent. Durability memory: what is kept there is that this core has made promises,
+     * so that it knows after a restart that it forgot them. NULL or "": it does not know, so it is
+     * not to be started twice. */
+    const char *directory;
     enum spate_disk disk;    /* How the log lies in it. */
     uint64_t disk_low_bytes; /* A segment log: free space below which proposals are refused.
                                 0: 256 MiB */
@@ -229,6 +232,8 @@ struct spate_status {
     enum spate_poll_mode poll; /* What was decided: never AUTO. */
     bool is_insecure;          /* Frames are not sealed. */
     bool is_disk_low;          /* Little free space: it refuses proposals while it leads. */
+    bool is_mute; /* It may have forgotten what it promised: it does not vote, and counts for
+                     nothing, until the leader has brought it up to date (docs/adr/0015). */
     uint32_t peer_count;
     struct spate_peer_status peers[SPATE_MEMBERS_MAX];
 };

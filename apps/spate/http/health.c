@@ -73,6 +73,12 @@ static json_t *warnings_json(const struct spate *spate, const struct spate_statu
 {
     json_t *warnings = json_array();
     add_member_warnings(spate, warnings);
+    if (status->is_mute) {
+        (void)json_array_append_new(
+            warnings, json_string("this core is mute: it came back without what it had promised, "
+                                  "and votes again once a leader that the others elected has "
+                                  "brought it up to date"));
+    }
     if (status->is_insecure) {
         (void)json_array_append_new(
             warnings, json_string("frames between cores are not sealed (insecure-peers)"));
@@ -159,6 +165,7 @@ struct json_t *health_status(struct http_server *server)
                   (json_int_t)s.snapshots_taken, "sent", (json_int_t)s.snapshots_sent, "installed",
                   (json_int_t)s.snapshots_installed));
     (void)json_object_set_new(json, "disk_low", json_boolean(s.is_disk_low));
+    (void)json_object_set_new(json, "mute", json_boolean(s.is_mute));
     if (s.role == SPATE_ROLE_LEADER) {
         (void)json_object_set_new(json, "quorum_age_ms", json_real((double)s.quorum_age_ns / 1e6));
     }

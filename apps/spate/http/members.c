@@ -24,9 +24,12 @@ static const char *role_text(const struct spate_member_status *member, bool is_j
     return member->is_voter_next ? "joining" : "learner";
 }
 
-/* Why a learner that is to become a voter is none yet. NULL: it is not to, or nobody here knows. */
+/* Why a member does not vote that is to. NULL: it does, is not to, or nobody here knows. */
 static const char *why_waiting(const struct spate_member_status *member, bool is_leader)
 {
+    if (member->is_mute) {
+        return "mute: it is brought up to date before it counts again";
+    }
     if (member->is_voter || member->is_voter_next ||
         (!member->is_promotable && member->replaces == 0)) {
         return NULL;

@@ -16,6 +16,7 @@ static void write_core(const struct spate_status *s, FILE *out)
         {"is_leader", "gauge", s->role == SPATE_ROLE_LEADER},
         {"is_insecure", "gauge", s->is_insecure},
         {"disk_low", "gauge", s->is_disk_low},
+        {"mute", "gauge", s->is_mute},
         {"log_received_index", "gauge", s->received},
         {"log_durable_index", "gauge", s->durable},
         {"log_committed_index", "gauge", s->committed},
