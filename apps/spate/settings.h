@@ -40,7 +40,7 @@
     X(INSECURE_PEERS, "insecure-peers", "refused",                                                 \
       "frames between cores are not sealed: refused | local | any")                                \
     X(DURABILITY, "durability", "disk", "disk | memory: what an acknowledged write is on")         \
-    X(DATA, "data", "", "directory for what must last; memory: only that this core made promises")                          \
+    X(DATA, "data", "", "directory for what must last; memory: only that this core made promises") \
     X(DISK, "disk", "auto",                                                                        \
       "auto | wal | lmdb: how the log lies in data; auto: as it does, or wal")                     \
     X(DISK_LOW, "disk.low", "256M", "free space below which no more writes are taken")             \
