@@ -43,12 +43,10 @@ static struct bench_row *add_row(struct harness *harness, const struct variant *
     return row;
 }
 
-/* The loop on bare ports never writes, nor sleeps; and one process alone sends nothing there. */
-static bool has_limit(const struct harness *harness, const struct variant *variant)
+/* One process alone sends nothing, so there it is the loop over sockets that has none. */
+static bool runs_on_dpdk(const struct harness *harness)
 {
-    return !transport_is_dpdk(harness->transport->kind) ||
-           (transport_has_bare_loop(harness->transport->kind) && harness->nodes > 1 &&
-            variant->is_busy && !harness->is_durable);
+    return transport_is_dpdk(harness->transport->kind) && harness->nodes > 1;
 }
 
 /* Files of the cell, which its row of the median names. */
@@ -66,10 +64,8 @@ static void name_histograms(const struct harness *harness, const struct variant 
     }
     (void)snprintf(row->histogram, sizeof row->histogram, "commit-%s-%s-%s-%u%s", transport,
                    polling, durability, variant->in_flight, nodes);
-    if (has_limit(harness, variant)) {
-        (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u%s",
-                       transport, polling, durability, variant->in_flight, nodes);
-    }
+    (void)snprintf(row->limit_histogram, sizeof row->limit_histogram, "bare-%s-%s-%s-%u%s",
+                   transport, polling, durability, variant->in_flight, nodes);
 }
 
 static bool set_up(struct harness *harness, struct variant *variant, bool is_busy,
@@ -86,8 +82,7 @@ static bool set_up(struct harness *harness, struct variant *variant, bool is_bus
     variant->heap = add_row(harness, variant, "heap allocations", "count");
     name_histograms(harness, variant);
     return bench_recorder_open(&variant->latency, harness->output, variant->p50->histogram) &&
-           bench_recorder_open(&variant->bare_latency,
-                               has_limit(harness, variant) ? harness->output : NULL,
+           bench_recorder_open(&variant->bare_latency, harness->output,
                                variant->p50->limit_histogram);
 }
 
@@ -131,7 +126,7 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
                      struct spate_histogram *latency)
 {
     const struct bench_bare_options options = {
-        .transport = harness->transport,
+        .transport = harness->nodes > 1 ? harness->transport : NULL,
         .nodes = harness->nodes,
         .payload_bytes = harness->payload_bytes,
         .in_flight = variant->in_flight,
@@ -145,10 +140,7 @@ static bool run_bare(struct harness *harness, struct variant *variant, uint32_t 
     };
     struct bench_bare_result result;
 
-    if (!has_limit(harness, variant)) {
-        return true;
-    }
-    const bool is_done = transport_is_dpdk(harness->transport->kind)
+    const bool is_done = runs_on_dpdk(harness)
                              ? bench_dpdk_bare_run(harness->dpdk_limits, &options, latency, &result)
                              : bench_bare_run(&options, latency, &result);
     if (!is_done) {

@@ -46,9 +46,6 @@ bool harness_trip(struct harness *harness)
     for (uint32_t run = 0; is_done && run < harness->runs; run++) {
         for (uint32_t t = 0; is_done && t < harness->transport_count; t++) {
             harness->transport = &harness->transports[t];
-            if (!transport_has_bare_loop(harness->transport->kind)) {
-                continue;
-            }
             harness_progress("raw round trip, run %u of %u: %s", run + 1, harness->runs,
                              transport_name(harness->transport->kind));
             spate_histogram_reset(latency);

@@ -247,7 +247,7 @@ static bool read_arguments(struct agent *agent, int argument_count, char **argum
     options->poll = strcmp(arguments[2], "busy") == 0 ? SPATE_POLL_BUSY : SPATE_POLL_ADAPTIVE;
     options->durability =
         strcmp(arguments[3], "memory") == 0 ? SPATE_DURABILITY_MEMORY : SPATE_DURABILITY_DISK;
-    options->directory = arguments[3];
+    options->directory = options->durability == SPATE_DURABILITY_DISK ? arguments[3] : NULL;
     options->disk = (enum spate_disk)strtoul(arguments[11], NULL, 10);
     options->frame_bytes_max = (uint32_t)strtoul(arguments[4], NULL, 10);
     agent->leader_cpu = (int)strtol(arguments[5], NULL, 10);

@@ -32,7 +32,7 @@ static void accept_frame(struct follower *follower, const uint8_t *frame, uint32
     }
     memcpy(&header, frame, sizeof header);
     const uint64_t frame_last = header.first + header.count - 1;
-    if (bytes != sizeof header + (uint64_t)header.count * payload ||
+    if (header.count == 0 || bytes != sizeof header + (uint64_t)header.count * payload ||
         header.first > follower->last + 1 || frame_last <= follower->last) {
         return;
     }

@@ -9,8 +9,10 @@
 #include "bench/pairs.h"
 #include "bench/process.h"
 
-#define WORDS_MAX (16 + TRANSPORT_NODES_MAX)
-#define TEXT_MAX  200
+#define WORDS_MAX (18 + TRANSPORT_NODES_MAX)
+#define TEXT_MAX  600 /* A folder may have a long name. */
+
+#define START_MS_MAX 20000
 
 struct command {
     int count;
@@ -36,6 +38,14 @@ static void add_devices(struct command *command, const struct bench_bare_options
 {
     const struct transport *transport = options->transport;
 
+    if (transport->kind == TRANSPORT_PCI) {
+        add(command, "%s", transport->node[node].device);
+        return;
+    }
+    if (transport->kind == TRANSPORT_TAP) {
+        add(command, "net_tap0,iface=" TRANSPORT_TAP_NAME);
+        return;
+    }
     if (transport->kind != TRANSPORT_MEMIF) {
         add(command, "net_%s0,iface=eth0%s", transport_name(transport->kind),
             transport->kind == TRANSPORT_AF_PACKET ? ",framesz=2048,blocksz=4096,framecnt=1024"
@@ -83,6 +93,8 @@ static bool start(const char *program, const char *kind, const struct bench_bare
     add(&command, "%f", options->warmup_seconds);
     add(&command, "%f", options->seconds);
     add(&command, "%d", node == 0 ? options->leader_cpu : options->follower_cpu);
+    add(&command, "%s", options->polling == BENCH_POLLING_BUSY ? "busy" : "adaptive");
+    add(&command, "%s", options->durable_directory != NULL ? options->durable_directory : "-");
     add_devices(&command, options, node);
     return process_start(process, command.words);
 }
@@ -107,6 +119,19 @@ static bool read_result(const char *line, struct spate_histogram *latency,
     return bench_pairs_read(line + used, latency);
 }
 
+/* All are there, and joined: nobody has begun before the others can hear it. */
+static bool attach(const struct bench_bare_options *options, struct process processes[])
+{
+    bool is_good = true;
+
+    for (uint32_t n = 0; n < options->nodes && is_good; n++) {
+        const char *line = process_hear(&processes[n], START_MS_MAX);
+        is_good =
+            line != NULL && strcmp(line, "ready") == 0 && transport_attach(options->transport, n);
+    }
+    return is_good;
+}
+
 static bool run(const char *program, const char *kind, const struct bench_bare_options *options,
                 struct spate_histogram *latency, struct bench_bare_result *ret_result)
 {
@@ -120,7 +145,8 @@ static bool run(const char *program, const char *kind, const struct bench_bare_o
     for (uint32_t n = options->nodes; n > 0 && is_good; n--, started++) {
         is_good = start(program, kind, options, n - 1, &processes[n - 1]);
     }
-    is_good = is_good && read_result(process_hear(&processes[0], timeout_ms), latency, ret_result);
+    is_good = is_good && attach(options, processes) &&
+              read_result(process_hear(&processes[0], timeout_ms), latency, ret_result);
     for (uint32_t n = options->nodes - started; n < options->nodes; n++) {
         (void)process_end(&processes[n], SIGTERM, 1000);
     }

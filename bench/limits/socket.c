@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "bench/clock.h"
 
 #define BUFFER_BYTES (16 << 20)
+#define NAP_NS       5000
 
 /* As much as we may have: beyond the limit as root, up to it otherwise. */
 static void enlarge(int fd, int forced, int asked)
@@ -104,9 +106,19 @@ static spate_time_ns clock_now(struct spate_clock *clock)
     return bench_now_ns();
 }
 
+/* Bare ports wake nobody. Naps are shorter than a core's wake-up, so that they stay a limit. */
+static void nap(int other_fd)
+{
+    const struct timespec limit = {.tv_nsec = NAP_NS};
+    struct pollfd other = {.fd = other_fd, .events = POLLIN};
+
+    (void)prctl(PR_SET_TIMERSLACK, 1);
+    (void)ppoll(&other, 1, &limit, NULL);
+}
+
 void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, struct bench_idle *idle)
 {
-    const bool is_busy = polling == BENCH_POLLING_BUSY || fd < 0;
+    const bool is_busy = polling == BENCH_POLLING_BUSY;
 
     if (is_busy || polling == BENCH_POLLING_ADAPTIVE) {
         struct spate_clock clock = {.now = clock_now};
@@ -116,6 +128,10 @@ void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, struct 
             (void)spate_idler_turn(&idle->idler, now, &clock);
             return;
         }
+    }
+    if (fd < 0) {
+        nap(other_fd);
+        return;
     }
     struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
     (void)poll(fds, other_fd < 0 ? 1 : 2, BENCH_BLOCK_MS);

@@ -44,7 +44,7 @@ struct bench_idle {
 
 /*
  * What to do when there was nothing to do. May block until `fd` is readable, `other_fd` (-1: none)
- * is, or BENCH_BLOCK_MS passed.
+ * is, or BENCH_BLOCK_MS passed; without an `fd` (-1) it naps for some microseconds instead.
  */
 void bench_socket_idle(enum bench_polling polling, int fd, int other_fd, struct bench_idle *idle);
 

@@ -52,12 +52,6 @@ static inline bool transport_is_dpdk(enum transport_kind kind)
     return kind >= TRANSPORT_MEMIF;
 }
 
-/* Whether the bare loop runs on it: it has no driver for cards, and bridges no tap. */
-static inline bool transport_has_bare_loop(enum transport_kind kind)
-{
-    return kind < TRANSPORT_TAP;
-}
-
 /* Makes what `nodes` cores need. False: `message` says what is missing; nothing is left. */
 bool transport_open(struct transport *transport, uint32_t nodes, char *message,
                     uint32_t message_bytes);

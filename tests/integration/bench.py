@@ -189,15 +189,17 @@ def transports_are_measured_in_turns_each_beside_its_limit():
         assert folders_of(running.pid) == []
 
 
-def without_a_bare_loop_of_its_kind_a_row_has_no_limit():
+def durable_rows_over_dpdk_have_their_limit_too():
     with tempfile.TemporaryDirectory(prefix="spate-test-") as folder:
         where = pathlib.Path(folder) / "results"
-        done = bench("throughput", "--transport", "memif", "--in-flight", "64", "--polling",
-                     "adaptive", *QUICK, "--output", where)
+        done = bench("durable", "--transport", "memif", "--in-flight", "64", *QUICK,
+                     "--dir", folder, "--output", where)
         assert done.returncode == 0, done.stderr
         rows = json.loads((where / "results.json").read_text(encoding="utf-8"))["results"]
-        assert all(row["limit"] is None for row in rows), rows
-        assert not list(where.glob("bare-*")), list(where.iterdir())
+        rows = [row for row in rows if row["name"] in ("commit p50", "commit p99", "committed")]
+        assert len(rows) == 3 and all(row["limit"] > 0 for row in rows), rows
+        assert list(where.glob("bare-memif-adaptive-disk-64.h*")), list(where.iterdir())
+        assert [path.name for path in pathlib.Path(folder).iterdir()] == ["results"]
 
 
 def what_a_killed_harness_left_goes_with_the_next():
@@ -215,7 +217,7 @@ def what_a_killed_harness_left_goes_with_the_next():
 
 
 OVER_DPDK = [transports_are_measured_in_turns_each_beside_its_limit,
-             without_a_bare_loop_of_its_kind_a_row_has_no_limit,
+             durable_rows_over_dpdk_have_their_limit_too,
              what_a_killed_harness_left_goes_with_the_next] if os.environ["DPDK"] else []
 run_tests([wrong_words_are_refused_in_one_line_with_a_remedy,
            a_run_leaves_its_results_and_nothing_else,

@@ -2,7 +2,11 @@
  * spate-limits-dpdk: one process of the bare loop, or of the round trip, over bare ports of DPDK.
  * The harness starts all of them (bench/limits/dpdk_run.c) and reads the leader's line:
  *
- *   spate-limits-dpdk bare|trip NODE NODES PAYLOAD IN_FLIGHT FRAME WARMUP_S SECONDS CPU DEVICE...
+ *   spate-limits-dpdk bare|trip NODE NODES PAYLOAD IN_FLIGHT FRAME WARMUP_S SECONDS CPU
+ *                     busy|adaptive FOLDER|- DEVICE...
+ *
+ * Each says "ready" when its ports are there: an interface that it made can be joined to others
+ * now.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +20,7 @@
 #include "bench/process.h"
 #include "port.h"
 
-#define ARGUMENTS_FIXED 10
+#define ARGUMENTS_FIXED 12
 
 static _Atomic bool is_over;
 
@@ -115,7 +119,9 @@ static bool read_options(char **argv, uint32_t *ret_node, int *ret_cpu,
 {
     char *end = NULL;
 
-    options->polling = BENCH_POLLING_BUSY;
+    options->polling =
+        strcmp(argv[10], "adaptive") == 0 ? BENCH_POLLING_ADAPTIVE : BENCH_POLLING_BUSY;
+    options->durable_directory = strcmp(argv[11], "-") == 0 ? NULL : argv[11];
     *ret_node = (uint32_t)strtoul(argv[2], NULL, 10);
     options->nodes = (uint32_t)strtoul(argv[3], NULL, 10);
     options->payload_bytes = (uint32_t)strtoul(argv[4], NULL, 10);
@@ -146,6 +152,8 @@ int main(int argc, char **argv)
         !dpdk_port_open(node, (uint32_t)(argc - ARGUMENTS_FIXED), argv + ARGUMENTS_FIXED, &port)) {
         return 1;
     }
+    (void)puts("ready");
+    (void)fflush(stdout);
     const bool is_good = strcmp(argv[1], "bare") == 0 ? run_bare(port, node, &options, latency)
                                                       : run_trip(port, node, &options, latency);
     dpdk_port_close();

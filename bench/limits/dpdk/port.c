@@ -15,13 +15,18 @@
 
 #include "bench/transport/transport.h"
 
-#define ETHER_TYPE   0x88b5 /* For experiments on one network (IEEE 802). */
-#define HEADER_BYTES 14u
-#define MBUFS        8191u
-#define BUFFER_BYTES 9216u
-#define DESCRIPTORS  1024u
-#define START_MS_MAX 10000u
-#define RESTART_MS   200u
+#define ETHER_TYPE    0x88b5 /* For experiments on one network (IEEE 802). */
+#define HEADER_BYTES  14u
+#define MBUFS         8191u
+#define BUFFER_BYTES  9216u
+#define DESCRIPTORS   1024u
+#define START_MS_MAX  10000u
+#define RESTART_MS    200u
+#define HUGEPAGES_MIN 48u
+
+/* In addresses of ports that have no interface of bench/transport: a bridge would look for the same
+ * address in two places. */
+#define OWN_PREFIX 0x7a
 
 struct dpdk_port {
     struct bench_port port;
@@ -93,7 +98,9 @@ static uint32_t port_receive(struct bench_port *bench_port, struct bench_receive
     for (uint32_t i = 0; i < port->held; i++) {
         uint8_t *frame = rte_pktmbuf_mtod(port->mbufs[i], uint8_t *);
         const uint32_t bytes = port->mbufs[i]->data_len;
-        if (bytes > HEADER_BYTES && memcmp(frame + 12, port->header + 12, 2) == 0) {
+        /* Bridges and switches flood what they have not learned yet. */
+        if (bytes > HEADER_BYTES && memcmp(frame + 12, port->header + 12, 2) == 0 &&
+            memcmp(frame, port->header + 6, 6) == 0) {
             receiver->parts[count].iov_base = frame + HEADER_BYTES;
             receiver->messages[count].msg_hdr.msg_controllen = 0;
             receiver->messages[count++].msg_len = bytes - HEADER_BYTES;
@@ -127,27 +134,72 @@ static void hush_libraries(void)
     }
 }
 
+static bool is_card(const char *device)
+{
+    return strncmp(device, "pci:", 4) == 0;
+}
+
+static bool has_hugepages(void)
+{
+    FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+    unsigned free_pages = 0;
+    const bool is_read = file != NULL && fscanf(file, "%u", &free_pages) == 1;
+
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return is_read && free_pages >= HUGEPAGES_MIN;
+}
+
+#define WORDS_MAX 64
+
+struct words {
+    int count;
+    char text[WORDS_MAX][200];
+    char *words[WORDS_MAX + 1];
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct words *words, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)vsnprintf(words->text[words->count], sizeof words->text[0], format, arguments);
+    va_end(arguments);
+    words->words[words->count] = words->text[words->count];
+    words->words[++words->count] = NULL;
+}
+
+/* As cores do it: cards have hugepages where there are some, all else has plain memory. */
 static bool start_eal(uint32_t device_count, char *const devices[])
 {
-    char program[] = "spate-limits-dpdk";
-    char lcores[64], devargs[TRANSPORT_NODES_MAX][200];
-    static char fixed[][32] = {"--no-huge",  "--no-shconf",   "-m",           "256",
-                               "--no-pci",   "--iova-mode",   "va",           "--log-level",
-                               "*:critical", "--file-prefix", "spate-limits", "--no-telemetry",
-                               "--lcores"};
-    char *arguments[64] = {program};
-    int count = 1;
+    static struct words eal;
 
-    for (size_t f = 0; f < sizeof fixed / sizeof fixed[0]; f++) {
-        arguments[count++] = fixed[f];
+    add(&eal, "spate-limits-dpdk");
+    if (is_card(devices[0]) && has_hugepages()) {
+        add(&eal, "--in-memory");
+    } else {
+        add(&eal, "--no-huge");
+        add(&eal, "--no-shconf");
+        add(&eal, "-m");
+        add(&eal, "256");
     }
-    (void)snprintf(lcores, sizeof lcores, "0@%d", sched_getcpu());
-    arguments[count++] = lcores;
+    if (!is_card(devices[0])) {
+        add(&eal, "--no-pci");
+        add(&eal, "--iova-mode=va");
+    }
+    add(&eal, "--log-level=*:critical");
+    add(&eal, "--file-prefix=spate-limits");
+    add(&eal, "--no-telemetry");
+    add(&eal, "--lcores=0@%d", sched_getcpu());
     for (uint32_t d = 0; d < device_count; d++) {
-        (void)snprintf(devargs[d], sizeof devargs[d], "--vdev=%s", devices[d]);
-        arguments[count++] = devargs[d];
+        if (is_card(devices[d])) {
+            add(&eal, "--allow=%s", devices[d] + strlen("pci:"));
+        } else {
+            add(&eal, "--vdev=%s", devices[d]);
+        }
     }
-    const bool is_started = rte_eal_init(count, arguments) >= 0;
+    const bool is_started = rte_eal_init(eal.count, eal.words) >= 0;
     hush_libraries();
     /* EAL leaves its folder, which is empty without its configuration and telemetry. */
     (void)rmdir(rte_eal_get_runtime_dir());
@@ -187,7 +239,13 @@ bool dpdk_port_open(uint32_t node, uint32_t device_count, char *const devices[],
                    ETHER_TYPE & 0xff},
     };
 
+    const bool has_own_addresses = is_card(devices[0]) || strncmp(devices[0], "net_tap", 7) == 0;
+
     port.header[11] = (uint8_t)(node + 1);
+    if (has_own_addresses) {
+        port.header[1] = OWN_PREFIX;
+        port.header[7] = OWN_PREFIX;
+    }
     if (!start_eal(device_count, devices)) {
         (void)fprintf(stderr, "limits: EAL does not start: %s\n", rte_strerror(rte_errno));
         return false;
@@ -201,6 +259,9 @@ bool dpdk_port_open(uint32_t node, uint32_t device_count, char *const devices[],
     for (uint16_t i = 0; is_good && i < port.count; i++) {
         port.ids[i] = i;
         is_good = start_port(&port, i, strstr(devices[i], "role=client") != NULL);
+        if (has_own_addresses) {
+            (void)rte_eth_promiscuous_enable(i); /* Else a card drops what is not its own. */
+        }
     }
     if (!is_good) {
         (void)fprintf(stderr, "limits: a port of %s does not start\n", devices[0]);
