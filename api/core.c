@@ -184,6 +184,8 @@ static struct spate *make_core(const struct spate_options *options)
     spate->insecure_peers = options->insecure_peers;
     spate->net_is_local = spate_core_dpdk_is_local(options);
     spate->incarnation = options->incarnation == 0 ? 1 : options->incarnation;
+    spate->is_loopback_only = options->durability == SPATE_DURABILITY_DISK &&
+                              spate_recover_is_unfinished(options->directory);
     spate->spin_ns = options->spin_ns;
     spate->cpu = options->cpu;
     spate->apply_is_threaded = options->apply_is_threaded;

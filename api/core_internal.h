@@ -32,7 +32,8 @@ struct spate {
     enum spate_insecure insecure_peers;
     bool net_is_local;
     uint64_t incarnation;
-    bool is_polled; /* By spate_poll(); then it cannot be started any more. */
+    bool is_loopback_only; /* Its data was recovered, and that is not finished. */
+    bool is_polled;        /* By spate_poll(); then it cannot be started any more. */
     uint64_t spin_ns;
     int cpu;
     bool apply_is_threaded;
@@ -98,6 +99,9 @@ spate_err spate_core_open_snapshots(struct spate *spate, const struct spate_opti
                                     struct spate_snapshots **ret_snapshots);
 struct spate_clock *spate_core_open_clock(void);
 void spate_core_close_clock(struct spate_clock *clock);
+
+/* members.c */
+void spate_core_show_member(const struct spate_member *from, struct spate_member_status *to);
 
 /* wakers.c */
 spate_err spate_eventfd_waker_open(struct spate_eventfd_waker *waker);

@@ -1,5 +1,5 @@
 /* Which drivers a core runs on: the only place that names them. */
-#include "core_internal.h"
+#include "data_internal.h"
 
 #include <stdio.h>
 
@@ -53,7 +53,7 @@ static spate_err explain_socket(const struct spate_message_line *line, spate_err
     return spate_explain(line, err, "%s/udp cannot be opened: %s", text, spate_err_text(err));
 }
 
-static spate_err open_socket(const struct spate_options *options,
+static spate_err open_socket(const struct spate *spate, const struct spate_options *options,
                              const struct spate_address addresses[],
                              const struct spate_message_line *line, struct spate_net **ret_net)
 {
@@ -68,6 +68,13 @@ static spate_err open_socket(const struct spate_options *options,
         return spate_explain(line, SPATE_ERR_INVALID,
                              "listen: \"%s\" is no address; write it as 0.0.0.0:7209",
                              options->listen);
+    }
+    if (spate->is_loopback_only && !spate_address_is_loopback(&socket.bind)) {
+        const char *text = socket.bind.family == 4 ? "127.0.0.1:1" : "[::1]:1";
+        const uint16_t port = socket.bind.port;
+
+        (void)!spate_address_parse(text, &socket.bind);
+        socket.bind.port = port;
     }
     const spate_err err = spate_net_socket_create(&socket, ret_net);
     return err == SPATE_OK ? SPATE_OK : explain_socket(line, err, &socket.bind);
@@ -93,9 +100,16 @@ spate_err spate_core_open_net(const struct spate *spate, const struct spate_opti
                               const struct spate_address addresses[],
                               const struct spate_message_line *line, struct spate_net **ret_net)
 {
+    if (options->transport == SPATE_TRANSPORT_DPDK && spate->is_loopback_only) {
+        return spate_explain(line, SPATE_ERR_INVALID,
+                             "the data in %s was recovered, and the core listens on loopback only "
+                             "until that is finished: set transport to socket, look at the "
+                             "contents, stop it, and use 'spate recover --finish'",
+                             options->directory);
+    }
     return options->transport == SPATE_TRANSPORT_DPDK
                ? open_dpdk(spate, options, addresses, line, ret_net)
-               : open_socket(options, addresses, line, ret_net);
+               : open_socket(spate, options, addresses, line, ret_net);
 }
 
 static spate_err open_lmdb(struct spate *spate, const struct spate_options *options,
@@ -210,4 +224,99 @@ spate_err spate_core_open_snapshots(struct spate *spate, const struct spate_opti
     (void)snprintf(directory, sizeof directory, "%s/snapshots", options->directory);
     files.directory = directory;
     return spate_snapshots_files_create(&files, ret_snapshots, line->text, line->bytes);
+}
+
+static spate_err open_data_store(struct spate_data *data, const char *directory,
+                                 enum spate_disk disk, const struct spate_store_identity *identity,
+                                 const struct spate_message_line *line)
+{
+    const struct spate_store_wal_options wal = {
+        .directory = directory, .identity = *identity, .waker = &data->waker.waker};
+    const struct spate_store_lmdb_options lmdb = {
+        .directory = directory, .identity = *identity, .waker = &data->waker.waker};
+
+    return disk == SPATE_DISK_LMDB
+               ? spate_store_lmdb_create(&lmdb, &data->store, line->text, line->bytes)
+               : spate_store_wal_create(&wal, &data->store, line->text, line->bytes);
+}
+
+static spate_err open_data_snapshots(struct spate_data *data, const char *directory,
+                                     const struct spate_store_identity *identity,
+                                     const struct spate_message_line *line)
+{
+    struct spate_snapshots_files_options files = {.waker = &data->waker.waker};
+    char snapshots[SPATE_DATA_PATH_BYTES + 16];
+
+    for (uint32_t i = 0; i < sizeof files.cluster_id; i++) {
+        files.cluster_id[i] = identity->cluster_id[i];
+    }
+    (void)snprintf(snapshots, sizeof snapshots, "%s/snapshots", directory);
+    files.directory = snapshots;
+    return spate_snapshots_files_create(&files, &data->snapshots, line->text, line->bytes);
+}
+
+spate_err spate_core_open_data(const char *directory, enum spate_disk disk,
+                               const struct spate_store_identity *identity,
+                               const struct spate_message_line *line, struct spate_data *ret_data)
+{
+    *ret_data = (struct spate_data){.store = NULL};
+    spate_err err = spate_eventfd_waker_open(&ret_data->waker);
+    if (err != SPATE_OK) {
+        return spate_explain(line, err, "no descriptor is free: raise ulimit -n");
+    }
+    err = open_data_store(ret_data, directory, disk, identity, line);
+    if (err == SPATE_OK) {
+        err = open_data_snapshots(ret_data, directory, identity, line);
+    }
+    if (err == SPATE_OK) {
+        err = ret_data->store->ops->load(ret_data->store, &ret_data->loaded);
+        if (err != SPATE_OK) {
+            (void)spate_explain(line, err, "%s: %s", directory, spate_err_text(err));
+        }
+    }
+    if (err != SPATE_OK) {
+        spate_core_close_data(ret_data);
+        return err;
+    }
+    struct spate_snapshots *snapshots = ret_data->snapshots;
+    ret_data->has_snapshot = snapshots->ops->newest(snapshots, &ret_data->snapshot) == SPATE_OK;
+    return SPATE_OK;
+}
+
+void spate_core_close_data(struct spate_data *data)
+{
+    if (data->snapshots != NULL) {
+        data->snapshots->ops->close(data->snapshots);
+    }
+    if (data->store != NULL) {
+        data->store->ops->close(data->store);
+    }
+    spate_eventfd_waker_close(&data->waker);
+    *data = (struct spate_data){.waker = {.fd = -1}};
+}
+
+spate_err spate_core_whose(const char *directory, const struct spate_message_line *line,
+                           struct spate_store_identity *ret_identity, enum spate_disk *ret_disk)
+{
+    const bool has_wal = spate_store_wal_is_in(directory);
+    spate_err err = SPATE_ERR_NOT_FOUND;
+
+    *ret_disk = has_wal ? SPATE_DISK_WAL : SPATE_DISK_LMDB;
+    if (has_wal) {
+        err = spate_store_wal_whose(directory, ret_identity);
+    } else if (spate_store_lmdb_is_in(directory)) {
+        err = spate_store_lmdb_whose(directory, ret_identity);
+    }
+    if (err == SPATE_ERR_NOT_FOUND) {
+        return spate_explain(
+            line, err, "%s holds no core's data; give the data directory of a core", directory);
+    }
+    if (err == SPATE_ERR_CORRUPT) {
+        return spate_explain(line, err,
+                             "the identity of the data in %s is damaged; take another survivor, or "
+                             "restore a snapshot",
+                             directory);
+    }
+    return err == SPATE_OK ? SPATE_OK
+                           : spate_explain(line, err, "%s: %s", directory, spate_err_text(err));
 }

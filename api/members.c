@@ -3,7 +3,7 @@
 
 #include "core_internal.h"
 
-static void fill_member(const struct spate_member *from, struct spate_member_status *to)
+void spate_core_show_member(const struct spate_member *from, struct spate_member_status *to)
 {
     *to = (struct spate_member_status){
         .id = from->id,
@@ -35,7 +35,7 @@ void spate_get_members(const struct spate *spate, struct spate_members *ret_memb
     for (uint32_t i = 0; i < membership->count; i++) {
         struct spate_member_status *member = &ret_members->members[i];
 
-        fill_member(&membership->members[i], member);
+        spate_core_show_member(&membership->members[i], member);
         ret_members->is_member |=
             member->id == spate->id && member->incarnation == spate->incarnation;
         member->is_caught_up = member->id == spate->id && node.raft.leader == spate->id;

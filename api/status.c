@@ -79,6 +79,7 @@ void spate_get_status(const struct spate *spate, struct spate_status *ret_status
     ret_status->turns_idle = node.turns_idle;
     ret_status->durability = node.durability;
     ret_status->is_insecure = spate->is_insecure;
+    ret_status->is_loopback_only = spate->is_loopback_only;
     ret_status->is_disk_low = node.is_disk_low;
     ret_status->is_mute = node.raft.is_mute;
     ret_status->device = spate->device;

@@ -18,6 +18,7 @@
 #include "settings.h"
 #include "spate/spate.h"
 #include "verbs.h"
+#include "words.h"
 
 #define MESSAGE_BYTES 512u
 
@@ -61,35 +62,23 @@ static bool refuse(struct core *core, const char *text)
     return false;
 }
 
-/* "1@127.0.0.1:7209,2@…" into members[]. The text is cut up in place. */
 static bool read_members(struct core *core)
 {
-    const char *example = "like 1@127.0.0.1:7301,2@127.0.0.1:7302,3@127.0.0.1:7303";
-    struct spate_options *options = &core->options;
-    char *rest = core->member_text;
-    char *item = NULL;
-
     (void)snprintf(core->member_text, sizeof core->member_text, "%s",
                    core->settings.text[SETTING_MEMBERS]);
-    while ((item = strsep(&rest, ",")) != NULL) {
-        char *at = strchr(item, '@');
-        char *end = NULL;
-        struct spate_address address;
-        const unsigned long id = strtoul(item, &end, 10);
-        if (at == NULL || end != at || id == 0 || id > UINT32_MAX || *item == '-' ||
-            spate_address_parse(at + 1, &address) != SPATE_OK) {
-            (void)snprintf(core->message, sizeof core->message,
-                           "raft.members: '%s' is not ID@ADDRESS:PORT; give all founders, %s", item,
-                           example);
-            return false;
-        }
-        if (options->member_count == SPATE_MEMBERS_MAX) {
-            return refuse(core, "raft.members: at most 16 members");
-        }
-        core->members[options->member_count++] =
-            (struct spate_member_options){.id = (spate_node_id)id, .address = at + 1};
+    const char *wrong =
+        words_members(core->member_text, core->members, &core->options.member_count);
+    if (wrong != NULL && *wrong == '\0' && core->options.member_count == SPATE_MEMBERS_MAX) {
+        return refuse(core, "raft.members: at most 16 members");
     }
-    options->members = core->members;
+    if (wrong != NULL) {
+        (void)snprintf(core->message, sizeof core->message,
+                       "raft.members: '%s' is not ID@ADDRESS:PORT; give all founders, like "
+                       "1@127.0.0.1:7301,2@127.0.0.1:7302,3@127.0.0.1:7303",
+                       wrong);
+        return false;
+    }
+    core->options.members = core->members;
     return true;
 }
 
@@ -315,8 +304,29 @@ static spate_err make_state_machine(struct core *core)
     return err;
 }
 
+/* Data that was recovered is for the operator's eyes only until that is finished. */
+static void keep_on_loopback(struct core *core)
+{
+    char *health = core->settings.text[SETTING_HEALTH_LISTEN];
+    struct spate_address address;
+
+    if (core->options.durability != SPATE_DURABILITY_DISK ||
+        !spate_recover_is_unfinished(core->options.directory)) {
+        return;
+    }
+    log_line(LOG_LEVEL_WARNING,
+             "the data was recovered: this core listens on loopback addresses only; look at the "
+             "contents, stop it, and use 'spate recover --data %s --finish'",
+             core->options.directory);
+    if (health[0] != '\0' && spate_address_parse(health, &address) == SPATE_OK &&
+        !spate_address_is_loopback(&address)) {
+        (void)snprintf(health, SETTING_TEXT_BYTES, "127.0.0.1:%u", address.port);
+    }
+}
+
 static spate_err make_front_end(struct core *core)
 {
+    keep_on_loopback(core);
     const spate_err err = spate_open_port(core->spate, 0, &core->port);
     if (err != SPATE_OK) {
         return err;

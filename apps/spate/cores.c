@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "clock/monotonic.h"
 
@@ -14,6 +15,9 @@
 
 /* One attempt may take so long: longer than a core takes to say "unknown". */
 #define ATTEMPT_TIMEOUT_MS 7000L
+
+/* Nothing came for so long: a core that takes a snapshot of a large state is quiet meanwhile. */
+#define STALLED_S 600L
 
 struct cores {
     CURL *curl;
@@ -247,6 +251,55 @@ void cores_ask_one(struct cores *cores, uint32_t core, const char *path,
                    struct cores_answer *ret_answer)
 {
     attempt(cores, core, "GET", path, NULL, 0, ret_answer);
+}
+
+/* Where what is fetched goes. */
+struct download {
+    CURL *curl;
+    int fd;
+    struct cores_answer *answer;
+};
+
+static size_t take_download(char *data, size_t size, size_t count, void *context)
+{
+    struct download *download = context;
+    const size_t bytes = size * count;
+    long status = 0;
+
+    (void)curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200) {
+        return take_body(data, size, count, download->answer);
+    }
+    for (size_t done = 0; done < bytes;) {
+        const ssize_t written = write(download->fd, data + done, bytes - done);
+        if (written < 0) {
+            return 0; /* libcurl ends the transfer. */
+        }
+        done += (size_t)written;
+    }
+    return bytes;
+}
+
+void cores_fetch(struct cores *cores, uint32_t core, const char *path, int fd,
+                 struct cores_answer *ret_answer)
+{
+    char url[4096];
+    struct download download = {.curl = cores->curl, .fd = fd, .answer = ret_answer};
+
+    *ret_answer = (struct cores_answer){.body = calloc(1, 1), .core = cores->addresses[core]};
+    (void)snprintf(url, sizeof url, "http://%s%s", cores->addresses[core], path);
+    curl_easy_reset(cores->curl);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_NOPROXY, "*");
+    (void)curl_easy_setopt(cores->curl, CURLOPT_CONNECTTIMEOUT_MS, 1000L);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_LOW_SPEED_TIME, STALLED_S);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_WRITEFUNCTION, take_download);
+    (void)curl_easy_setopt(cores->curl, CURLOPT_WRITEDATA, &download);
+    if (curl_easy_perform(cores->curl) == CURLE_OK) {
+        (void)curl_easy_getinfo(cores->curl, CURLINFO_RESPONSE_CODE, &ret_answer->status);
+    }
 }
 
 static enum spate_client_answer judge(const struct cores_answer *answer)

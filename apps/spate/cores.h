@@ -46,6 +46,11 @@ struct cores_answer {
 void cores_ask_one(struct cores *cores, uint32_t core, const char *path,
                    struct cores_answer *ret_answer);
 
+/* As cores_ask_one(), but what is served with status 200 is written to `fd`, and not repeated. 0:
+ * no core answered, or not all of it came. */
+void cores_fetch(struct cores *cores, uint32_t core, const char *path, int fd,
+                 struct cores_answer *ret_answer);
+
 /*
  * One request to whichever core can serve it, repeated until it is served or the time is over.
  * `method` "GET", "PUT", "DELETE"; `body` for PUT. Repeats of a write carry the same session and

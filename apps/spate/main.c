@@ -20,6 +20,9 @@ static const struct verb verbs[] = {
     {"members", "show and change the members of a running cluster", verb_members,
      verb_members_help},
     {"transfer-leader", "make another core the leader", verb_transfer, verb_transfer_help},
+    {"snapshot", "save, inspect and restore the state", verb_snapshot, verb_snapshot_help},
+    {"recover", "make one survivor a new cluster when the quorum is gone for good", verb_recover,
+     verb_recover_help},
     {"bench", "measure clusters on this machine beside its limits", verb_bench, verb_bench_help},
     {"help", "help, or help VERB", verb_help, NULL},
 };

@@ -9,6 +9,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "words.h"
+
 struct definition {
     const char *name;
     const char *standard;
@@ -328,31 +330,9 @@ bool settings_word(const struct settings *settings, enum setting setting, const 
     return refuse(settings, setting, wanted, message, message_bytes);
 }
 
-/* Whether the text is 8-4-4-4-12 hexadecimal digits. */
-static bool is_uuid(const char *text)
-{
-    for (unsigned i = 0; i < 36; i++) {
-        const bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (is_dash ? text[i] != '-' : !isxdigit((unsigned char)text[i])) {
-            return false;
-        }
-    }
-    return text[36] == '\0';
-}
-
 bool settings_uuid(const struct settings *settings, enum setting setting, uint8_t ret_uuid[16],
                    char *message, size_t message_bytes)
 {
-    const char *c = settings->text[setting];
-
-    if (!is_uuid(c)) {
-        return refuse(settings, setting, "give a UUID, as uuidgen prints one", message,
-                      message_bytes);
-    }
-    for (unsigned b = 0; b < 16; b++) {
-        const char digits[3] = {c[0], c[1], '\0'};
-        ret_uuid[b] = (uint8_t)strtoul(digits, NULL, 16);
-        c += c[2] == '-' ? 3 : 2;
-    }
-    return true;
+    return words_uuid(settings->text[setting], ret_uuid) ||
+           refuse(settings, setting, "give a UUID, as uuidgen prints one", message, message_bytes);
 }

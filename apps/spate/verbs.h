@@ -9,7 +9,7 @@ enum exit_code {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,      /* Anything not listed here. */
     EXIT_USAGE = 2,       /* Wrong flags, unreadable or wrong configuration. */
-    EXIT_NOT_FOUND = 3,   /* kv get, kv delete: no such key. */
+    EXIT_NOT_FOUND = 3,   /* No such key, file, or data. */
     EXIT_NOT_READY = 4,   /* No leader, or no core reachable: nothing was proposed. */
     EXIT_UNKNOWN = 5,     /* The outcome of a write is not known. */
     EXIT_IN_USE = 6,      /* Port or directory taken. */
@@ -29,6 +29,8 @@ int verb_status(int argument_count, char **arguments);
 int verb_kv(int argument_count, char **arguments);
 int verb_members(int argument_count, char **arguments);
 int verb_transfer(int argument_count, char **arguments);
+int verb_snapshot(int argument_count, char **arguments);
+int verb_recover(int argument_count, char **arguments);
 int verb_bench(int argument_count, char **arguments);
 int verb_help(int argument_count, char **arguments);
 
@@ -42,6 +44,8 @@ void verb_status_help(void);
 void verb_kv_help(void);
 void verb_members_help(void);
 void verb_transfer_help(void);
+void verb_snapshot_help(void);
+void verb_recover_help(void);
 void verb_bench_help(void);
 
 #endif

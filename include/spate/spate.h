@@ -13,7 +13,9 @@
 #include "spate/fsm.h"
 #include "spate/members.h"
 #include "spate/port.h"
+#include "spate/recover.h"
 #include "spate/sample.h"
+#include "spate/snapshot.h"
 #include "spate/types.h"
 
 #ifdef __cplusplus
@@ -231,6 +233,7 @@ struct spate_status {
     const char *device;        /* "memif:/run/spate"; "" on sockets. Lives as long as the core. */
     enum spate_poll_mode poll; /* What was decided: never AUTO. */
     bool is_insecure;          /* Frames are not sealed. */
+    bool is_loopback_only;     /* Its data was recovered; until spate_recover_finish(). */
     bool is_disk_low;          /* Little free space: it refuses proposals while it leads. */
     bool is_mute; /* It may have forgotten what it promised: it does not vote, and counts for
                      nothing, until the leader has brought it up to date (docs/adr/0015). */

@@ -76,4 +76,11 @@ struct spate_kv_status {
 /* Thread: any. The fields are read one by one: consistent when nothing is being applied. */
 void spate_kv_status(const struct spate_kv *kv, struct spate_kv_status *ret_status);
 
+/*
+ * What the first bytes of a saved state say: 128 of them are enough. False: they are not what this
+ * state machine saves. quota_bytes stays 0. Thread: any.
+ */
+bool spate_kv_describe(const uint8_t *saved, uint32_t bytes, uint32_t *ret_version,
+                       struct spate_kv_status *ret_status);
+
 #endif

@@ -154,3 +154,23 @@ void spate_kv_save_end(struct spate_fsm *fsm)
     }
     kv->save = (struct save){.phase = SAVE_CLOSED};
 }
+
+bool spate_kv_describe(const uint8_t *saved, uint32_t bytes, uint32_t *ret_version,
+                       struct spate_kv_status *ret_status)
+{
+    spate_assert(saved != NULL && ret_version != NULL && ret_status != NULL);
+    if (bytes < SNAPSHOT_HEADER_BYTES ||
+        spate_get_u32(saved + HEADER_AT_CRC) !=
+            spate_crc32c(0, saved + HEADER_AT_VERSION, SNAPSHOT_HEADER_BYTES - HEADER_AT_VERSION)) {
+        return false;
+    }
+    *ret_version = spate_get_u32(saved + HEADER_AT_VERSION);
+    *ret_status = (struct spate_kv_status){
+        .keys = spate_get_u64(saved + HEADER_AT_KEYS),
+        .bytes = spate_get_u64(saved + HEADER_AT_BYTES),
+        .digest = spate_get_u64(saved + HEADER_AT_DIGEST),
+        .sessions = spate_get_u32(saved + HEADER_AT_SESSIONS),
+        .applied = spate_get_u64(saved + HEADER_AT_APPLIED),
+    };
+    return true;
+}

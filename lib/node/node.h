@@ -158,6 +158,21 @@ bool spate_node_order_answer(struct spate_node *node, uint64_t ticket,
 /* Nobody will ask for the answer. Thread: who has the ticket. */
 void spate_node_order_abandon(struct spate_node *node, uint64_t ticket);
 
+/*
+ * A copy of the state for somebody outside: an image (lib/store/snapshots.h) that has everything
+ * that this node had applied when it was asked for. One at a time. Thread: any; of one copy always
+ * the same, and not after the node is destroyed.
+ *
+ * begin: SPATE_ERR_BUSY: another copy is open; SPATE_ERR_UNSUPPORTED: no snapshots here.
+ * read:  the next bytes, at most `capacity`; none: that was all. Never blocks. SPATE_ERR_BUSY: not
+ *        there yet; SPATE_ERR_IO.
+ * end:   always, whether all was read or not.
+ */
+spate_err spate_node_copy_begin(struct spate_node *node) SPATE_MUST_CHECK;
+spate_err spate_node_copy_read(struct spate_node *node, uint8_t *to, uint32_t capacity,
+                               uint32_t *ret_bytes) SPATE_MUST_CHECK;
+void spate_node_copy_end(struct spate_node *node);
+
 struct spate_node_status {
     struct spate_raft_status raft;
     uint64_t members_unreachable; /* Addresses that this core's transport cannot reach. */

@@ -59,6 +59,7 @@ void spate_node_close_snapshots(struct spate_node *node)
         struct spate_fsm *fsm = node->options.fsm;
 
         spate_snapshots_close_transfers(node);
+        spate_snapshots_close_copy(snapshots);
         if (snapshots->restoring != NULL) {
             snapshots->driver->ops->close_reader(snapshots->driver, snapshots->restoring);
         }
@@ -301,6 +302,7 @@ uint32_t spate_node_snapshots_turn(struct spate_node *node)
     snapshots->deadline = SPATE_TIME_NEVER;
     take_commit(node);
     spate_snapshots_receive_turn(node);
+    spate_snapshots_copy_turn(node);
     spate_snapshots_take_turn(node);
     if (node->failure == SPATE_OK) {
         spate_node_compact_store(node);

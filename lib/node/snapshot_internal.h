@@ -57,6 +57,21 @@ struct spate_receiving {
     uint8_t header[SPATE_SNAPSHOT_HEADER_BYTES];
 };
 
+/* A snapshot that is handed to somebody outside; snapshot_copy.c. */
+enum spate_copy_stage { SPATE_COPY_FREE, SPATE_COPY_WANTED, SPATE_COPY_FULL, SPATE_COPY_EMPTY };
+
+struct spate_copy {
+    _Atomic uint32_t stage; /* enum spate_copy_stage; FULL is the reader's, the rest the node's. */
+    _Atomic bool is_ended;  /* Nobody reads any more. */
+    bool is_begun;
+    spate_index wanted;                   /* It must have what was applied up to here. */
+    struct spate_snapshot_reader *reader; /* NULL: not open yet. */
+    uint64_t at, end;                     /* Of the image. */
+    spate_err err;
+    uint32_t piece_bytes, piece_taken; /* 0 bytes: that was all. */
+    uint8_t piece[SPATE_SNAPSHOT_WRITE_BYTES_MAX];
+};
+
 struct spate_node_snapshots {
     struct spate_snapshots *driver;
     bool has_newest;
@@ -87,6 +102,8 @@ struct spate_node_snapshots {
     uint64_t restored;                       /* Bytes of the image that were fed. */
     uint64_t restored_end;
 
+    struct spate_copy copy;
+
     spate_index compact_to; /* The store has yet to be told. 0: no. */
     spate_time_ns deadline;
 
@@ -112,6 +129,10 @@ bool spate_snapshots_yield_driver(struct spate_node *node);
 
 /* snapshot_send.c */
 void spate_snapshots_close_transfers(struct spate_node *node);
+
+/* snapshot_copy.c */
+void spate_snapshots_copy_turn(struct spate_node *node);
+void spate_snapshots_close_copy(struct spate_node_snapshots *snapshots);
 
 /* snapshot_receive.c */
 void spate_snapshots_receive_turn(struct spate_node *node);

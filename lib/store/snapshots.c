@@ -8,7 +8,6 @@
 #include "base/crc32c.h"
 #include "base/mix.h"
 
-#define SNAPSHOT_VERSION 1u
 #define HASH_BLOCK_BYTES (64u << 10)
 
 enum {
@@ -37,7 +36,7 @@ void spate_snapshot_header_encode(uint8_t to[SPATE_SNAPSHOT_HEADER_BYTES],
     spate_assert(manifest->membership_bytes <= SPATE_SNAPSHOT_MEMBERSHIP_BYTES_MAX);
     spate_assert(manifest->last.index >= 1);
     memset(to, 0, SPATE_SNAPSHOT_HEADER_BYTES);
-    spate_put_u32(to + AT_VERSION, SNAPSHOT_VERSION);
+    spate_put_u32(to + AT_VERSION, SPATE_SNAPSHOT_VERSION);
     memcpy(to + AT_MAGIC, magic, sizeof magic);
     memcpy(to + AT_CLUSTER, manifest->cluster_id, sizeof manifest->cluster_id);
     spate_put_u64(to + AT_TERM, manifest->last.term);
@@ -49,6 +48,12 @@ void spate_snapshot_header_encode(uint8_t to[SPATE_SNAPSHOT_HEADER_BYTES],
     memcpy(to + AT_MEMBERSHIP, manifest->membership, manifest->membership_bytes);
     spate_put_u32(to + AT_CRC,
                   spate_crc32c(0, to + AT_VERSION, SPATE_SNAPSHOT_HEADER_BYTES - AT_VERSION));
+}
+
+bool spate_snapshot_header_is_ours(const uint8_t from[SPATE_SNAPSHOT_HEADER_BYTES])
+{
+    spate_assert(from != NULL);
+    return memcmp(from + AT_MAGIC, magic, sizeof magic) == 0;
 }
 
 spate_err spate_snapshot_header_decode(const uint8_t from[SPATE_SNAPSHOT_HEADER_BYTES],
@@ -68,7 +73,7 @@ spate_err spate_snapshot_header_decode(const uint8_t from[SPATE_SNAPSHOT_HEADER_
             spate_crc32c(0, from + AT_VERSION, SPATE_SNAPSHOT_HEADER_BYTES - AT_VERSION)) {
         return SPATE_ERR_CORRUPT;
     }
-    if (spate_get_u32(from + AT_VERSION) != SNAPSHOT_VERSION) {
+    if (spate_get_u32(from + AT_VERSION) != SPATE_SNAPSHOT_VERSION) {
         return SPATE_ERR_MISMATCH;
     }
     if (manifest.last.term < 1 || manifest.last.index < 1 || manifest.last.index > UINT64_MAX / 2 ||

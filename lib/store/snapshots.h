@@ -31,6 +31,7 @@
 #include "base/types.h"
 #include "store/store.h"
 
+#define SPATE_SNAPSHOT_VERSION              1u
 #define SPATE_SNAPSHOT_HEADER_BYTES         4096u
 #define SPATE_SNAPSHOT_MEMBERSHIP_BYTES_MAX 2048u
 
@@ -58,6 +59,9 @@ static inline uint64_t spate_snapshot_image_bytes(const struct spate_snapshot_ma
 
 void spate_snapshot_header_encode(uint8_t to[SPATE_SNAPSHOT_HEADER_BYTES],
                                   const struct spate_snapshot_manifest *manifest);
+
+/* Whether the bytes look like a header of ours at all, whole or damaged. */
+bool spate_snapshot_header_is_ours(const uint8_t from[SPATE_SNAPSHOT_HEADER_BYTES]);
 
 /* Errors: SPATE_ERR_CORRUPT; SPATE_ERR_MISMATCH: of another format version. */
 spate_err

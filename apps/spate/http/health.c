@@ -83,6 +83,11 @@ static json_t *warnings_json(const struct spate *spate, const struct spate_statu
         (void)json_array_append_new(
             warnings, json_string("frames between cores are not sealed (insecure-peers)"));
     }
+    if (status->is_loopback_only) {
+        (void)json_array_append_new(
+            warnings, json_string("the data was recovered: loopback addresses only, until 'spate "
+                                  "recover --finish'"));
+    }
     if (status->leader == 0) {
         (void)json_array_append_new(warnings, json_string("no leader is known"));
     }

@@ -27,7 +27,8 @@ enum request_state {
 /* Changes of the membership that may wait at once. */
 #define HTTP_ORDERS_MAX 8u
 
-/* One HTTP request on /v1/kv/KEY, or for a change of members, from its first header to its answer.
+/* One HTTP request on /v1/kv/KEY, for a change of members, or for a copy of the state, from its
+ * first header to its answer.
  */
 struct request {
     struct MHD_Connection *connection;
@@ -45,6 +46,10 @@ struct request {
     bool is_order; /* For members.c, with what follows. */
     uint64_t ticket;
     struct spate_members_answer answer;
+    bool is_copy;    /* For snapshot.c, with what follows. */
+    bool is_resting; /* Suspended until there is a next piece. */
+    spate_err copy_err;
+    struct http_server *server;
 };
 
 /* Outcomes name a slot and its generation, so a late one cannot reach a later request. */
@@ -68,6 +73,7 @@ struct http_server {
     struct waiting_slot waiting[HTTP_WAITING_MAX];
     uint32_t order_count;
     struct request *orders[HTTP_ORDERS_MAX];
+    struct request *copy; /* The one that copies the state. */
 };
 
 /* answer.c: every answer goes through one of these. They return what MHD wants. */
@@ -106,6 +112,13 @@ struct json_t *members_json(struct http_server *server);
 /* Hands out answers. Returns when to come back. */
 spate_time_ns members_look(struct http_server *server, spate_time_ns now);
 void members_forget(struct http_server *server, struct request *request);
+
+/* snapshot.c: /v1/snapshot. */
+enum MHD_Result copy_handle(struct http_server *server, struct MHD_Connection *connection,
+                            const char *method, size_t *upload_size, struct request **request_of);
+/* Sees whether there is a next piece. Returns when to come back. */
+spate_time_ns copy_look(struct http_server *server, spate_time_ns now);
+void copy_forget(struct http_server *server, struct request *request);
 
 /* keys.c: GET, PUT and DELETE of /v1/kv/KEY. */
 enum MHD_Result keys_handle(struct http_server *server, struct MHD_Connection *connection,

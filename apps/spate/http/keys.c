@@ -19,6 +19,8 @@ void keys_forget(struct http_server *server, struct request *request)
 {
     if (request != NULL && request->is_order) {
         members_forget(server, request);
+    } else if (request != NULL && request->is_copy) {
+        copy_forget(server, request);
     } else if (request != NULL) {
         release_slot(server, request);
         free(request->body);

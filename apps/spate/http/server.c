@@ -29,6 +29,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return members_handle(server, connection, path, method, upload_size,
                               (struct request **)request);
     }
+    if (strcmp(path, "/v1/snapshot") == 0) {
+        return copy_handle(server, connection, method, upload_size, (struct request **)request);
+    }
     if (*upload_size != 0) {
         *upload_size = 0; /* Bodies that nobody asked for are read and forgotten. */
         return MHD_YES;
@@ -70,7 +73,9 @@ static uint64_t now_of(struct http_server *server)
 static void run_once(struct http_server *server, int epoll_fd)
 {
     const spate_time_ns now = now_of(server);
-    const spate_time_ns look_at = members_look(server, now);
+    const spate_time_ns members_at = members_look(server, now);
+    const spate_time_ns copy_at = copy_look(server, now);
+    const spate_time_ns look_at = members_at < copy_at ? members_at : copy_at;
     spate_time_ns deadline = keys_expire(server, now);
     MHD_UNSIGNED_LONG_LONG mhd_ms = 1000;
     int timeout_ms = 1000;
@@ -134,6 +139,7 @@ static void *serve(void *context)
     }
     (void)keys_expire(server, SPATE_TIME_NEVER); /* Answers whoever still waits. */
     (void)members_look(server, SPATE_TIME_NEVER);
+    (void)copy_look(server, SPATE_TIME_NEVER);
     if (server->api != NULL) {
         (void)MHD_run(server->api);
     }

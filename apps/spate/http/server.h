@@ -3,7 +3,7 @@
  *
  *   health (7208)  GET /livez /readyz /leaderz /metrics /status
  *   API    (7220)  GET /v1/status, GET | PUT | DELETE /v1/kv/KEY, GET | POST /v1/members,
- *                  POST /v1/transfer-leader
+ *                  POST /v1/transfer-leader, GET /v1/snapshot
  *
  * The thread owns one port of the core: writes are proposed through it, and a request waits for
  * its outcome suspended, so one slow write holds up nobody. Reads come from the state machine

@@ -34,4 +34,9 @@ spate_err spate_store_wal_create(const struct spate_store_wal_options *options,
 /* Whether a directory holds the data of such a store. */
 bool spate_store_wal_is_in(const char *directory);
 
+/* Whose the data of a directory is. Errors: NOT_FOUND, CORRUPT, MISMATCH (of another format
+ * version), PERMISSION, IO, NO_MEMORY. */
+spate_err spate_store_wal_whose(const char *directory,
+                                struct spate_store_identity *ret_identity) SPATE_MUST_CHECK;
+
 #endif
