@@ -91,6 +91,7 @@ __attribute__((format(printf, 1, 2))) void harness_progress(const char *format, 
 /* Each measures one kind of thing into harness->results. False: failed or interrupted; what was
  * measured so far is kept. */
 bool harness_trip(struct harness *harness);     /* One frame there and back, bare. */
+bool harness_sync(struct harness *harness);     /* One write and fdatasync. */
 bool harness_peak(struct harness *harness);     /* Closed loops beside the bare loop. */
 bool harness_open(struct harness *harness);     /* Open loops: at a rate, or shares of the peak. */
 bool harness_find_max(struct harness *harness); /* The highest rate whose p99 holds. */

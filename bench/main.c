@@ -72,7 +72,7 @@ static bool run_durable(struct harness harness)
 {
     fill_in(&harness, 1, 4096, false, true);
     harness.is_durable = true;
-    return harness_peak(&harness);
+    return harness_peak(&harness) && harness_sync(&harness);
 }
 
 static bool run_stages(struct harness harness)

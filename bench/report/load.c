@@ -30,6 +30,10 @@ static void load_row(struct bench_results *results, const json_t *from)
         }
     }
     row->limit = json_number_value(json_object_get(from, "limit"));
+    row->ratio_min = json_number_value(json_object_get(from, "ratio_min"));
+    row->ratio_max = json_number_value(json_object_get(from, "ratio_max"));
+    row->ratio_is_noisy = json_is_true(json_object_get(from, "ratio_noisy"));
+    row->ratio = row->ratio_min > 0 ? json_number_value(json_object_get(from, "ratio")) : 0;
 }
 
 bool bench_results_load(struct bench_results *results, const char *directory)

@@ -73,9 +73,11 @@ const many = {...one, in_flight: '4096'};
 const ratio = (id, what, name, wanted, most, least) => {
   const row = find(name, wanted);
   return {id, what, value: row?.ratio ?? undefined, most, least, unit: '×',
-    noisy: row?.noisy || row?.limit_noisy, isDoubtful: row?.limit && isDoubtful(row, most),
+    noisy: row && isRatioNoisy(row), isDoubtful: row?.limit && isDoubtful(row, most),
     detail: row && `${show(row, row.median)}; limit ${row.limit ? show(row, row.limit) : 'none'}`};
 };
+// Pairs of runs, each beside its limit, drift together: their ratio may be steady where they are not.
+const isRatioNoisy = (row) => row.ratio_noisy ?? (row.noisy || row.limit_noisy);
 // Nothing is faster than its limit: then the limit was disturbed.
 const isDoubtful = (row, most) => (most != null ? row.ratio < 0.95 : row.ratio > 1.05);
 const between = (id, what, above, below, most, least, unit = '×') => ({id, what, most, least, unit,
@@ -361,9 +363,9 @@ function ratioPlots() {
     if (!list.length) return null;
     const keys = [...new Set(['transport', ...varying(list)])];
     const bars = list.map((row, i) => ({name: describe(row, keys), value: row.ratio, mark: 1,
-      from: row.min / row.limit, to: row.max / row.limit, colour: colour(0),
-      noisy: row.noisy || row.limit_noisy,
-      text: `${row.ratio.toFixed(2)}${row.noisy || row.limit_noisy ? ' noisy' : ''}`,
+      from: row.ratio_min ?? row.min / row.limit, to: row.ratio_max ?? row.max / row.limit,
+      colour: colour(0), noisy: isRatioNoisy(row),
+      text: `${row.ratio.toFixed(2)}${isRatioNoisy(row) ? ' noisy' : ''}`,
       title: `${show(row, row.median)} against ${show(row, row.limit)}`}));
     return drawn(caption, [], (width) => barPlot(bars, width));
   });
@@ -389,7 +391,7 @@ function card(title, row, better) {
     make('b', {}, show(row, row.median)),
     make('small', {}, row.limit ? `${row.ratio.toFixed(2)} × its limit of ${show(row, row.limit)}; ` : '',
       spreadOf(row), row.noisy ? make('span', {class: 'near'}, ' noisy')
-        : row.limit_noisy ? make('span', {class: 'near'}, ' limit noisy') : ''));
+        : row.ratio && isRatioNoisy(row) ? make('span', {class: 'near'}, ' ratio noisy') : ''));
 }
 
 function cards() {
@@ -416,7 +418,7 @@ function section(title, text, contents, kind = 'plots') {
 
 function rowTable() {
   const heading = [['what'], ['', ''], ['median', 'n'], ['spread', 'n'], ['variation', 'n'],
-    ['limit', 'n'], ['of limit', 'n']];
+    ['limit', 'n'], ['of limit', 'n'], ['in pairs', 'n']];
   return make('div', {class: 'scroll'}, make('table', {class: 'rows'}, make('tr', {},
     ...heading.map(([text, type]) => make('th', type ? {class: type} : {}, text))),
   ...rows.map((row) => make('tr', {}, make('td', {}, row.name), make('td', {}, describe(row)),
@@ -425,8 +427,10 @@ function rowTable() {
     make('td', {class: row.noisy ? 'n near' : 'n'},
       `${(100 * row.variation).toFixed(1)} %${row.noisy ? ' noisy' : ''}`),
     make('td', {class: 'n'}, row.limit ? show(row, row.limit) : ''),
-    make('td', {class: row.limit_noisy ? 'n near' : 'n'},
-      row.ratio ? row.ratio.toFixed(2) + (row.limit_noisy ? ' noisy' : '') : '')))));
+    make('td', {class: row.ratio && isRatioNoisy(row) ? 'n near' : 'n'},
+      row.ratio ? row.ratio.toFixed(2) + (isRatioNoisy(row) ? ' noisy' : '') : ''),
+    make('td', {class: 'n'}, row.ratio_min ? `${row.ratio_min.toFixed(2)} – ${row.ratio_max.toFixed(2)}`
+      : '')))));
 }
 
 function environmentTable() {
@@ -442,6 +446,8 @@ const quoted = (word) => (/^[\w.,:=/+-]+$/.test(word) ? word : `'${word.replaceA
 
 function page() {
   const noisy = rows.filter((row) => row.noisy).length;
+  const paired = rows.filter((row) => row.ratio_min);
+  const unsteady = paired.filter((row) => row.ratio_noisy).length;
   const isShared = rows.some((row) => label(row, 'transport') === 'memif');
   const isMemory = rows.some((row) => /af_|veth|tap/.test(label(row, 'transport')));
   main.replaceChildren(make('h1', {}, 'Spate, measured'),
@@ -449,7 +455,8 @@ function page() {
       `${env.revision}, ${env.compiler}, ${env.build}; ${env.time}`),
     make('p', {}, 'Every figure stands beside its limit, measured in the same run: the bare loop is ' +
       'the same processes, polling, bytes and pinning without Raft. Trust the ratio before the figure. ' +
-      `${noisy} of ${rows.length} rows are noisy: their runs differ by more than 5 %.` +
+      `${noisy} of ${rows.length} rows are noisy: their runs differ by more than 5 %. Of ` +
+      `${paired.length} ratios ${unsteady} are: each is the median of runs beside a run of the limit.` +
       (isShared ? ' memif is shared memory between processes of one machine, not a wire.' : '') +
       (isMemory ? ' af_packet, af_xdp, tap and veth pass through the kernel.' : '')),
     make('div', {class: 'cards'}, ...cards()),

@@ -68,14 +68,37 @@ void bench_row_run(struct bench_row *row, double value)
     row->runs[row->run_count++] = value;
 }
 
-void bench_row_limit(struct bench_row *row, double runs[], uint32_t count)
+void bench_row_limit(struct bench_row *row, const double runs[], uint32_t count)
 {
+    double values[BENCH_RUNS_MAX];
+    uint32_t pairs = 0;
+
+    spate_assert(count <= BENCH_RUNS_MAX);
     if (count == 0) {
         return;
     }
-    const struct statistics statistics = statistics_of(runs, count);
+    for (uint32_t r = 0; r < count && r < row->run_count; r++) {
+        if (runs[r] > 0) {
+            values[pairs++] = row->runs[r] / runs[r];
+        }
+    }
+    if (pairs > 0) {
+        const struct statistics ratios = statistics_of(values, pairs);
+        row->ratio = ratios.median;
+        row->ratio_min = ratios.min;
+        row->ratio_max = ratios.max;
+        row->ratio_is_noisy = statistics_is_noisy(&ratios);
+    }
+    memcpy(values, runs, count * sizeof *values);
+    const struct statistics statistics = statistics_of(values, count);
     row->limit = statistics.median;
     row->limit_is_noisy = statistics_is_noisy(&statistics);
+}
+
+/* Where runs and limit are no pairs: of their medians. */
+static double ratio_of(const struct bench_row *row, double median)
+{
+    return row->ratio > 0 ? row->ratio : median / row->limit;
 }
 
 static void format_value(const struct bench_row *row, double value, char text[16])
@@ -147,8 +170,8 @@ static void print_row(struct bench_table *table, const struct bench_results *res
     bench_table_cell(table, "%.1f %%%s", statistics.variation * 100,
                      statistics_is_noisy(&statistics) ? " noisy" : "");
     if (row->limit > 0) {
-        bench_table_cell(table, "%.2f%s", statistics.median / row->limit,
-                         row->limit_is_noisy ? " noisy" : "");
+        bench_table_cell(table, "%.2f%s", ratio_of(row, statistics.median),
+                         row->ratio_is_noisy ? " noisy" : "");
     } else {
         bench_table_cell(table, " ");
     }
@@ -206,7 +229,12 @@ static void write_json_row(struct bench_json *json, const struct bench_row *row)
     bench_json_bool(json, "noisy", statistics_is_noisy(&statistics));
     if (row->limit > 0) {
         bench_json_number(json, "limit", row->limit);
-        bench_json_number(json, "ratio", statistics.median / row->limit);
+        bench_json_number(json, "ratio", ratio_of(row, statistics.median));
+        if (row->ratio > 0) {
+            bench_json_number(json, "ratio_min", row->ratio_min);
+            bench_json_number(json, "ratio_max", row->ratio_max);
+            bench_json_bool(json, "ratio_noisy", row->ratio_is_noisy);
+        }
         bench_json_bool(json, "limit_noisy", row->limit_is_noisy);
     } else {
         bench_json_null(json, "limit");
@@ -279,7 +307,7 @@ void bench_results_write_csv(const struct bench_results *results, FILE *to)
                       statistics.min, statistics.max, statistics.mean, statistics.variation,
                       row->run_count);
         if (row->limit > 0) {
-            (void)fprintf(to, "%.12g,%.6g\n", row->limit, statistics.median / row->limit);
+            (void)fprintf(to, "%.12g,%.6g\n", row->limit, ratio_of(row, statistics.median));
         } else {
             (void)fprintf(to, ",\n");
         }

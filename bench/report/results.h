@@ -33,6 +33,9 @@ struct bench_row {
     double runs[BENCH_RUNS_MAX];
     double limit; /* The figure of the limit in the same unit; 0: none. */
     bool limit_is_noisy;
+    double ratio; /* To the limit, the median of what pairs of runs say; 0: no pairs. */
+    double ratio_min, ratio_max;
+    bool ratio_is_noisy;
     char histogram[2 * BENCH_TEXT_BYTES];       /* Stem of its .hgrm; empty: none. */
     char limit_histogram[2 * BENCH_TEXT_BYTES]; /* That of its limit. */
 };
@@ -54,8 +57,12 @@ void bench_row_label(struct bench_row *row, const char *key, const char *format,
     __attribute__((format(printf, 3, 4)));
 void bench_row_run(struct bench_row *row, double value);
 
-/* The limit is the median of these runs of it, which are sorted. None: no limit. */
-void bench_row_limit(struct bench_row *row, double runs[], uint32_t count);
+/*
+ * The limit is the median of these runs of it. Run i was measured beside run i of the row, so each
+ * pair has a ratio of its own, which a drift of the machine hardly touches: the row's ratio is
+ * their median. None: no limit.
+ */
+void bench_row_limit(struct bench_row *row, const double runs[], uint32_t count);
 
 /* Adds the rows that DIRECTORY/results.json holds. False: says why on stderr. */
 bool bench_results_load(struct bench_results *results, const char *directory);

@@ -45,7 +45,6 @@ def a_veth_is_shared_by_the_transports_that_are_compared_on_it():
         assert all(row["median"] > 0 for row in rows), rows
         env = json.loads(pathlib.Path(f"{folder}/results/env.json").read_text(encoding="utf-8"))
         assert "af_xdp,af_packet,tap,veth" in env["command"], env["command"]
-        # The bare loop bridges no tap.
         assert all(row["limit"] for row in rows), rows
 
 

@@ -93,6 +93,34 @@ static void results_as_json_hold_every_run(void **state)
     free(results);
 }
 
+/* The machine was twice as slow in the second run, and so was the limit. */
+static void a_ratio_is_the_median_of_pairs_of_runs(void **state)
+{
+    (void)state;
+    static const double runs[3] = {30, 60, 33};
+    static const double limits[3] = {10, 20, 10};
+    struct bench_results *results = bench_results_create();
+    FILE *to = open_text();
+
+    assert_non_null(results);
+    struct bench_row *row = bench_results_add(results, "commit", "ns");
+    for (uint32_t r = 0; r < 3; r++) {
+        bench_row_run(row, runs[r]);
+        bench_row_limit(row, limits, r + 1);
+    }
+    bench_results_write_json(results, to);
+    assert_int_equal(fclose(to), 0);
+    assert_non_null(strstr(text, "\"noisy\": true,"));
+    assert_non_null(strstr(text, "\"limit\": 10,"));
+    assert_non_null(strstr(text, "\"ratio\": 3,"));
+    assert_non_null(strstr(text, "\"ratio_min\": 3,"));
+    assert_non_null(strstr(text, "\"ratio_max\": 3.3,"));
+    assert_non_null(strstr(text, "\"ratio_noisy\": true,"));
+    assert_non_null(strstr(text, "\"limit_noisy\": true"));
+    free(text);
+    free(results);
+}
+
 /* 1 to 1,000 once each. The ticks are those of HdrHistogram's own output with five per half. */
 static void percentile_files_are_those_of_hdrhistogram(void **state)
 {
@@ -210,6 +238,7 @@ int main(void)
         cmocka_unit_test(json_escapes_and_separates),
         cmocka_unit_test(csv_quotes_and_leaves_out_what_never_ran),
         cmocka_unit_test(results_as_json_hold_every_run),
+        cmocka_unit_test(a_ratio_is_the_median_of_pairs_of_runs),
         cmocka_unit_test(percentile_files_are_those_of_hdrhistogram),
         cmocka_unit_test(log_files_have_a_head_and_an_interval_a_line),
         cmocka_unit_test(the_report_holds_its_data_and_loads_nothing),
