@@ -66,9 +66,10 @@ struct spate_raft_options {
     spate_index
         first_stored;     /* Entries from here on can be sent, from the log or from the store. */
     bool store_is_behind; /* The log begins behind a snapshot, and what the store holds must go. */
-    bool is_new;          /* Nothing was ever stored: a first start, or the data is gone. */
-    bool is_mute;         /* Promises were made that are not in the store (mute.c). */
-    bool may_forget;      /* What the store holds ends with the process, and everybody knows. */
+    bool is_new;     /* No entry is stored, nor a snapshot, whatever the term: a founder that has
+                      * not heard a leader yet, or the data is gone. */
+    bool is_mute;    /* Promises were made that are not in the store (mute.c). */
+    bool may_forget; /* What the store holds ends with the process, and everybody knows. */
 
     spate_time_ns now;
     spate_time_ns election_timeout_ns_min; /* Drawn anew for each wait from [min, max]. */

@@ -94,7 +94,7 @@ struct spate_raft {
     spate_node_id vote;
     spate_index commit;
     spate_index commit_hinted; /* As the store was last told. */
-    bool is_new;               /* Nothing is stored here, and no leader was met. */
+    bool is_new;               /* No entry is stored here, and no leader was met. */
     bool is_mute;
     spate_index forgotten; /* The leader says that we acknowledged this; 0: nothing. */
     enum spate_role role;

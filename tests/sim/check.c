@@ -185,6 +185,7 @@ void sim_check(struct sim *sim)
 
         check_log(sim, i);
         sim_check_members(sim, i);
+        sim_check_memory(sim, i);
         check_commit(sim, i, commit);
         if (is_leader) {
             check_leader(sim, i, term);

@@ -196,7 +196,9 @@ static bool is_quorum(const struct sim *sim, const struct spate_membership *memb
 
     for (uint32_t place = 0; place < membership->count; place++) {
         const uint32_t n = membership->members[place].id - 1;
-        if (sim_disk_has(sim, n, (struct spate_entry_id){.term = term, .index = index})) {
+        /* Who forgot is counted by a leader that had its word before: as good as crashed. */
+        if (sim->nodes[n].is_forgetful ||
+            sim_disk_has(sim, n, (struct spate_entry_id){.term = term, .index = index})) {
             holders |= 1u << place;
         }
     }

@@ -94,6 +94,7 @@ void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
         options->snapshot_keep_entries = log_uniform(&draw, 1, 100);
     }
     draw_churn(sim);
+    sim_draw_forgetting(sim);
     const spate_time_ns begin = SIM_S;
     sim->crash_at = options->crash_every_ns != 0 ? begin : SPATE_TIME_NEVER;
     sim->cut_at = options->cut_every_ns != 0 ? begin : SPATE_TIME_NEVER;
@@ -124,10 +125,11 @@ static uint32_t victim(struct sim *sim)
 static void crash(struct sim *sim)
 {
     const uint32_t i = victim(sim);
-    if (!sim->nodes[i].is_up) {
+    if (!sim->nodes[i].is_up || !sim_may_crash(sim, i)) {
         return;
     }
     sim_crash_node(sim, i);
+    sim_forget(sim, i);
     sim->nodes[i].restart_at =
         sim_now(sim) + sim_exponential(&sim->process, coin(&sim->process) ? 20 * SIM_MS : SIM_S);
 }

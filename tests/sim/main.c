@@ -21,7 +21,7 @@
 
 struct totals {
     uint64_t seeds, valid, events, proposals, acknowledged, leader_changes, crashes, cuts, changes,
-        wipes;
+        wipes, forgotten, reinstated, stopped;
     double simulated_s;
 };
 
@@ -84,6 +84,9 @@ static void add(struct totals *totals, const struct sim *sim)
     totals->cuts += sim->cuts;
     totals->changes += sim->changes;
     totals->wipes += sim->wipes;
+    totals->forgotten += sim->forgotten;
+    totals->reinstated += sim->reinstated;
+    totals->stopped += sim->stopped;
     totals->simulated_s += (double)sim->options.duration_ns / 1e9;
 }
 
@@ -200,7 +203,8 @@ int main(int argument_count, char **arguments)
     (void)printf("%llu seeds passed, %llu of them with work and a change of leader; %llu events, "
                  "%llu proposals, %llu acknowledged, %llu leaders, %llu crashes, %llu cuts, %llu "
                  "changes of members, "
-                 "%llu losses of data\n"
+                 "%llu losses of data; %llu times a node forgot, %llu were noticed by the "
+                 "leader, %llu reinstated\n"
                  "%.0f simulated seconds in %.1f CPU seconds: %.1f cluster-hours per CPU-minute, "
                  "%.1f seeds/s\n",
                  (unsigned long long)totals.seeds, (unsigned long long)totals.valid,
@@ -208,7 +212,8 @@ int main(int argument_count, char **arguments)
                  (unsigned long long)totals.acknowledged, (unsigned long long)totals.leader_changes,
                  (unsigned long long)totals.crashes, (unsigned long long)totals.cuts,
                  (unsigned long long)totals.changes, (unsigned long long)totals.wipes,
-                 totals.simulated_s, used, totals.simulated_s / 3600 / (used / 60),
-                 (double)totals.seeds / used);
+                 (unsigned long long)totals.forgotten, (unsigned long long)totals.stopped,
+                 (unsigned long long)totals.reinstated, totals.simulated_s, used,
+                 totals.simulated_s / 3600 / (used / 60), (double)totals.seeds / used);
     return is_good ? 0 : 1;
 }

@@ -185,7 +185,15 @@ static void turn(struct sim *sim, uint32_t i)
     }
     for (uint32_t round = 0; round < 50 && work > 0 && !sim->has_failed; round++) {
         run_disk(sim, i);
-        must(sim, spate_node_poll(node->node, &work), "poll");
+        const spate_err err = spate_node_poll(node->node, &work);
+        if (err == SPATE_ERR_FORGOTTEN && node->is_forgetful) {
+            /* It stops, and somebody starts it again: it knows by then. */
+            sim_crash_node(sim, i);
+            node->restart_at = sim_now(sim) + 10 * SIM_MS;
+            sim->stopped++;
+            return;
+        }
+        must(sim, err, "poll");
         sim_check(sim);
         sim_take_outcomes(sim, i);
     }

@@ -27,6 +27,13 @@
 #define SIM_MS (1000ull * SIM_US)
 #define SIM_S  (1000ull * SIM_MS)
 
+/* What a crash takes away besides what was not durable. */
+enum sim_forgetting {
+    SIM_FORGETS_NOTHING,
+    SIM_FORGETS_MEMORY, /* Everything, and the node knows it. */
+    SIM_FORGETS_DISK,   /* Everything, now and then, and the node does not know it. */
+};
+
 /* What a seed decides about a run. */
 struct sim_options {
     uint64_t seed;
@@ -50,6 +57,7 @@ struct sim_options {
     uint64_t snapshot_entries; /* 0: no snapshots. */
     uint64_t snapshot_keep_entries;
     bool lease_enabled;
+    enum sim_forgetting forgetting;
     uint32_t drift_ppm; /* Clocks run at most so much too fast or too slow. */
 };
 
@@ -91,8 +99,9 @@ struct sim_node {
     struct sim_fsm fsm;
     struct sim_spy spy;
     uint64_t incarnation;
-    bool is_joining; /* Founded nothing, or lost its data. */
-    uint64_t ticket; /* Of what it was asked for as a leader. */
+    bool is_joining;   /* Founded nothing, or lost its data. */
+    bool is_forgetful; /* It forgot, and was not reinstated since. */
+    uint64_t ticket;   /* Of what it was asked for as a leader. */
     spate_time_ns paused_until;
     spate_time_ns disk_at; /* When the oldest pending batch becomes durable. */
     spate_time_ns restart_at;
@@ -128,7 +137,7 @@ struct sim {
     struct sim_options options;
     struct spate_clock_sim clock;
     struct spate_net_sim *network;
-    struct spate_prng weather, disk, process, load, churn;
+    struct spate_prng weather, disk, process, load, churn, forgetting;
     struct sim_node nodes[SIM_NODES_MAX];
     spate_time_ns crash_at, cut_at, heal_at, pause_at, clog_at, propose_at, churn_at;
 
@@ -152,7 +161,7 @@ struct sim {
     uint64_t events;
     uint64_t trace; /* Hash of all that happened. */
     uint64_t snapshots_taken, snapshots_installed;
-    uint32_t changes, wipes;
+    uint32_t changes, wipes, forgotten, reinstated, stopped;
     uint32_t leader_changes, crashes, cuts, outcomes_ok;
     spate_term term_max;
     bool has_failed;
@@ -196,6 +205,14 @@ bool sim_is_member(const struct sim *sim, uint32_t i);
 void sim_churn(struct sim *sim);
 void sim_check_members(struct sim *sim, uint32_t i);
 bool sim_is_held(const struct sim *sim, uint32_t leader, spate_index index, spate_term term);
+
+/* forget.c */
+void sim_draw_forgetting(struct sim *sim);
+/* Whether enough nodes would be left that remember. */
+bool sim_may_crash(const struct sim *sim, uint32_t i);
+/* What a crash takes away. */
+void sim_forget(struct sim *sim, uint32_t i);
+void sim_check_memory(struct sim *sim, uint32_t i);
 
 /* check.c */
 /* Whether an entry is on a node's disk: in its log, or in the state of a snapshot. */

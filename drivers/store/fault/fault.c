@@ -247,6 +247,15 @@ spate_err spate_store_image_create(struct spate_store_image **ret_image)
     return SPATE_OK;
 }
 
+void spate_store_image_forget(struct spate_store_image *image, bool is_mute)
+{
+    spate_assert(image != NULL);
+    image_cut(image, 0);
+    image->base = (struct spate_entry_id){.term = 0, .index = 0};
+    image->hard_state = (struct spate_hard_state){.is_mute = is_mute};
+    image->is_written = is_mute;
+}
+
 struct spate_hard_state spate_store_image_hard_state(const struct spate_store_image *image)
 {
     return image->hard_state;

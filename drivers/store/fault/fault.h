@@ -21,6 +21,10 @@ struct spate_hard_state spate_store_image_hard_state(const struct spate_store_im
 /* The term of an entry on the disk; 0: it is not there. */
 spate_term spate_store_image_term(const struct spate_store_image *image, spate_index index);
 
+/* Empties the disk, as if nothing had ever been there; or, as a store that is mute leaves it.
+ * Requires: no store is on it. */
+void spate_store_image_forget(struct spate_store_image *image, bool is_mute);
+
 struct spate_store_fault_options {
     struct spate_store_image *image; /* Outlives the store. */
     uint64_t seed;
