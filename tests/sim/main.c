@@ -135,6 +135,26 @@ static bool run_seeds(struct sim_options options, uint64_t count, bool is_twice,
     return true;
 }
 
+static void report(const struct totals *totals, double used)
+{
+    (void)printf("%llu seeds passed, %llu of them with work and a change of leader; %llu events, "
+                 "%llu proposals, %llu acknowledged, %llu leaders, %llu crashes, %llu cuts, %llu "
+                 "changes of members, "
+                 "%llu losses of data; %llu times a node forgot, %llu were noticed by the "
+                 "leader, %llu reinstated\n"
+                 "%.0f simulated seconds in %.1f CPU seconds: %.1f cluster-hours per CPU-minute, "
+                 "%.1f seeds/s\n",
+                 (unsigned long long)totals->seeds, (unsigned long long)totals->valid,
+                 (unsigned long long)totals->events, (unsigned long long)totals->proposals,
+                 (unsigned long long)totals->acknowledged,
+                 (unsigned long long)totals->leader_changes, (unsigned long long)totals->crashes,
+                 (unsigned long long)totals->cuts, (unsigned long long)totals->changes,
+                 (unsigned long long)totals->wipes, (unsigned long long)totals->forgotten,
+                 (unsigned long long)totals->stopped, (unsigned long long)totals->reinstated,
+                 totals->simulated_s, used, totals->simulated_s / 3600 / (used / 60),
+                 (double)totals->seeds / used);
+}
+
 static uint64_t draw_seed(void)
 {
     uint32_t seed = 0;
@@ -200,20 +220,6 @@ int main(int argument_count, char **arguments)
     const double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     const bool is_good = run_seeds(options, count, is_twice, &totals);
     const double used = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    (void)printf("%llu seeds passed, %llu of them with work and a change of leader; %llu events, "
-                 "%llu proposals, %llu acknowledged, %llu leaders, %llu crashes, %llu cuts, %llu "
-                 "changes of members, "
-                 "%llu losses of data; %llu times a node forgot, %llu were noticed by the "
-                 "leader, %llu reinstated\n"
-                 "%.0f simulated seconds in %.1f CPU seconds: %.1f cluster-hours per CPU-minute, "
-                 "%.1f seeds/s\n",
-                 (unsigned long long)totals.seeds, (unsigned long long)totals.valid,
-                 (unsigned long long)totals.events, (unsigned long long)totals.proposals,
-                 (unsigned long long)totals.acknowledged, (unsigned long long)totals.leader_changes,
-                 (unsigned long long)totals.crashes, (unsigned long long)totals.cuts,
-                 (unsigned long long)totals.changes, (unsigned long long)totals.wipes,
-                 (unsigned long long)totals.forgotten, (unsigned long long)totals.stopped,
-                 (unsigned long long)totals.reinstated, totals.simulated_s, used,
-                 totals.simulated_s / 3600 / (used / 60), (double)totals.seeds / used);
+    report(&totals, used);
     return is_good ? 0 : 1;
 }
