@@ -1,6 +1,7 @@
 /* Data directories that no core runs on: the steps of which a restore and a recovery are made. */
 #include "data_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -53,6 +54,49 @@ spate_err spate_data_remove(const char *directory, const struct spate_message_li
     if (nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT) {
         return spate_explain(line, SPATE_ERR_IO, "cannot remove %s: %s", directory,
                              strerror(errno));
+    }
+    return SPATE_OK;
+}
+
+static bool give(const char *path, const struct stat *like)
+{
+    return lchown(path, like->st_uid, like->st_gid) == 0;
+}
+
+/* The folders of a data directory are itself and its snapshots. */
+static bool give_all(const char *directory, const struct stat *like)
+{
+    DIR *folder = opendir(directory);
+    bool is_given = folder != NULL && give(directory, like);
+
+    for (const struct dirent *entry = is_given ? readdir(folder) : NULL; entry != NULL && is_given;
+         entry = readdir(folder)) {
+        char path[SPATE_DATA_PATH_BYTES + 300];
+
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            (void)snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+            is_given = give(path, like);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    return is_given;
+}
+
+spate_err spate_data_give_owner(const char *directory, const char *like,
+                                const struct spate_message_line *line)
+{
+    char snapshots[SPATE_DATA_PATH_BYTES + 16];
+    struct stat status;
+
+    spate_assert(directory != NULL && like != NULL);
+    (void)snprintf(snapshots, sizeof snapshots, "%s/snapshots", directory);
+    if (stat(like, &status) != 0 || chmod(directory, status.st_mode & 0777) != 0 ||
+        !give_all(directory, &status) || !give_all(snapshots, &status)) {
+        return spate_explain(line, SPATE_ERR_PERMISSION,
+                             "cannot give %s the owner of %s: %s; do this as root, or as that user",
+                             directory, like, strerror(errno));
     }
     return SPATE_OK;
 }

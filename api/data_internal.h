@@ -45,6 +45,11 @@ spate_err spate_data_resolve(const char *directory, const struct spate_message_l
 /* Removes a directory with all that is in it; absent: fine. */
 spate_err spate_data_remove(const char *directory, const struct spate_message_line *line);
 
+/* Gives a directory, and all that is in it, the owner of another one: whoever runs this command,
+ * the core's user is to read it. */
+spate_err spate_data_give_owner(const char *directory, const char *like,
+                                const struct spate_message_line *line);
+
 /* Makes the names in a data directory, and in its snapshots, last. */
 spate_err spate_data_sync(const char *directory, const struct spate_message_line *line);
 

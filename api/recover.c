@@ -157,6 +157,9 @@ static spate_err replace(struct spate_survivor *survivor, const uint8_t cluster_
         err = put_mark(building, line);
     }
     if (err == SPATE_OK) {
+        err = spate_data_give_owner(building, survivor->path, line);
+    }
+    if (err == SPATE_OK) {
         err = exchange(survivor->path, building, line);
     }
     if (err != SPATE_OK && !spate_recover_is_unfinished(survivor->path)) {

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import threading
 import uuid
@@ -177,6 +178,21 @@ def a_core_in_memory_is_saved_as_well():
         assert manifest["state_machine"]["keys"] == 10
 
 
+def is_taken_elsewhere(port, kind):
+    """Whether somebody listens on the port on all addresses, not on 127.0.0.1 alone."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind(("127.0.0.2", port))
+        except OSError:
+            return True
+    return False
+
+
+def listens_everywhere(cluster, core):
+    return (is_taken_elsewhere(cluster.peer[core], socket.SOCK_DGRAM),
+            is_taken_elsewhere(cluster.health[core], socket.SOCK_STREAM))
+
+
 def lose_two_recover_one_grow_again(flags):
     with Alone(flags=[*FLAGS, *flags]) as cluster:
         cluster.start()
@@ -190,7 +206,13 @@ def lose_two_recover_one_grow_again(flags):
         assert has_snapshot == bool(flags)
         data = cluster.data(survivor)
         expect(6, "is running", "recover", "--data", data)
-        cluster.kill(1, 2, 3)
+        cluster.kill(*lost)
+        if has_snapshot:  # Otherwise there would be one from now on.
+            file = f"{cluster.folder}/alone.snapshot"
+            code, _, err = cluster.cli("snapshot", "save", file, core=survivor)
+            assert code == 0, err
+            assert json.loads(spate("snapshot", "inspect", file, "-o", "json"))["index"] >= 120
+        cluster.kill(survivor)
 
         # Which one to take, and what would be done: nothing changes.
         address = ["--address", cluster.address(survivor)] if not has_snapshot else []
@@ -200,7 +222,7 @@ def lose_two_recover_one_grow_again(flags):
         assert plan["done"] is False and plan["id"] == survivor
         assert plan["last_index"] >= plan["commit"]
         assert "Nothing was changed" in spate("recover", "--data", data, *address)
-        cluster.start(survivor, more=[])
+        cluster.start(survivor)
         wait_for("it to wait for the others",
                  lambda: (cluster.status(survivor) or {}).get("role") in ("follower",
                                                                           "pre-candidate"))
@@ -216,8 +238,11 @@ def lose_two_recover_one_grow_again(flags):
         expect(2, "finish that first", "recover", "--data", data, "--apply")
 
         cluster.founders = [survivor]
-        cluster.start(survivor)
+        everywhere = ["--raft.node.listen", f"0.0.0.0:{cluster.peer[survivor]}",
+                      "--health.listen", f"0.0.0.0:{cluster.health[survivor]}"]
+        cluster.start(survivor, more=everywhere)
         cluster.wait_ready(survivor)
+        assert listens_everywhere(cluster, survivor) == (False, False)
         assert_has(cluster, survivor, values)
         assert "loopback addresses only" in cluster.log(survivor)
         warnings = request(cluster.api[survivor], "GET", "/v1/status").json()["warnings"]
@@ -226,8 +251,9 @@ def lose_two_recover_one_grow_again(flags):
         cluster.stop(survivor)
         assert "finished" in spate("recover", "--data", data, "--finish")
         expect(3, "no recovery to finish", "recover", "--data", data, "--finish")
-        cluster.start(survivor)
+        cluster.start(survivor, more=everywhere)
         cluster.wait_ready(survivor)
+        assert listens_everywhere(cluster, survivor) == (True, True)
         warnings = request(cluster.api[survivor], "GET", "/v1/status").json()["warnings"]
         assert not any("recovered" in text for text in warnings), warnings
 
@@ -263,6 +289,19 @@ def with_the_log_alone_one_survivor_becomes_a_cluster_and_grows():
 
 def with_a_snapshot_and_a_log_one_survivor_becomes_a_cluster_and_grows():
     lose_two_recover_one_grow_again(SNAPSHOTS)
+
+
+def a_core_that_stops_lets_go_of_who_copies_it():
+    with Cluster(count=1, flags=FLAGS) as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        write(cluster, 1, 12, size=1000000)
+        with socket.create_connection(("127.0.0.1", cluster.api[1])) as slow:
+            slow.sendall(b"GET /v1/snapshot HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200 OK" in slow.recv(100)
+            answer = request(cluster.api[1], "GET", "/v1/snapshot")
+            assert answer.status == 503 and b"another copy" in answer.body
+            cluster.stop(1)
 
 
 def every_damage_of_a_file_has_its_line():
@@ -340,6 +379,7 @@ run_tests([
     a_core_in_memory_is_saved_as_well,
     with_the_log_alone_one_survivor_becomes_a_cluster_and_grows,
     with_a_snapshot_and_a_log_one_survivor_becomes_a_cluster_and_grows,
+    a_core_that_stops_lets_go_of_who_copies_it,
     every_damage_of_a_file_has_its_line,
     wrong_words_have_their_line,
 ])

@@ -8,6 +8,7 @@
 #include "support/test.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,6 @@
 #include <unistd.h>
 
 #include "api/data_internal.h"
-#include "fixture.h"
-#include "kv/counting.h"
 #include "support/spans.h"
 
 #define INTERPOSED __attribute__((visibility("default")))
@@ -109,13 +108,13 @@ static struct spate_snapshot_manifest make_manifest(void)
     static uint8_t state[STATE_BYTES];
     struct spate_image_source source = {.read = make_state};
     struct spate_snapshot_hash hash = {.bytes = 0};
-    struct spate_membership voters = {.count = 3};
+    struct spate_membership members = {.count = 3};
     struct spate_snapshot_manifest manifest = {.last = {.term = TERM, .index = SNAPSHOT_INDEX},
                                                .state_bytes = STATE_BYTES};
 
     for (uint32_t i = 0; i < 3; i++) {
-        voters.members[i] = (struct spate_member){.id = i + 1, .is_voter = true, .incarnation = 1};
-        (void)snprintf(voters.members[i].address, sizeof voters.members[i].address,
+        members.members[i] = (struct spate_member){.id = i + 1, .is_voter = true, .incarnation = 1};
+        (void)snprintf(members.members[i].address, sizeof members.members[i].address,
                        "10.0.0.%u:7209", i + 1);
     }
     assert_int_equal(make_state(&source, SPATE_SNAPSHOT_HEADER_BYTES, state, STATE_BYTES),
@@ -123,7 +122,7 @@ static struct spate_snapshot_manifest make_manifest(void)
     spate_snapshot_hash_add(&hash, state, STATE_BYTES);
     manifest.state_hash = spate_snapshot_hash_value(&hash);
     memcpy(manifest.cluster_id, old_identity.cluster_id, 16);
-    manifest.membership_bytes = spate_membership_encode(&voters, manifest.membership);
+    manifest.membership_bytes = spate_membership_encode(&members, manifest.membership);
     return manifest;
 }
 
@@ -185,7 +184,7 @@ static void assert_new(const char *path, bool has_snapshot)
     struct spate_data data;
     struct spate_log_span span;
     struct spate_entry entry;
-    struct spate_membership voters;
+    struct spate_membership members;
 
     assert_int_equal(spate_core_whose(path, &line, &identity, &disk), SPATE_OK);
     assert_memory_equal(identity.cluster_id, new_id, 16);
@@ -201,10 +200,10 @@ static void assert_new(const char *path, bool has_snapshot)
     assert_int_equal(span.term, TERM + 2);
     assert_int_not_equal(spate_entry_decode(span.data, span.bytes, &entry), 0);
     assert_int_equal(entry.kind, SPATE_ENTRY_MEMBERSHIP);
-    assert_int_equal(spate_membership_decode(entry.data, entry.size, &voters), SPATE_OK);
-    assert_int_equal(voters.count, 1);
-    assert_int_equal(voters.members[0].id, 3);
-    assert_true(voters.members[0].is_voter);
+    assert_int_equal(spate_membership_decode(entry.data, entry.size, &members), SPATE_OK);
+    assert_int_equal(members.count, 1);
+    assert_int_equal(members.members[0].id, 3);
+    assert_true(members.members[0].is_voter);
     assert_true(data.has_snapshot == has_snapshot);
     if (has_snapshot) {
         assert_memory_equal(data.snapshot.cluster_id, new_id, 16);
@@ -330,7 +329,7 @@ static void assert_restored(void)
     struct spate_store_identity identity;
     enum spate_disk disk;
     struct spate_data data;
-    struct spate_membership voters;
+    struct spate_membership members;
 
     assert_int_equal(spate_core_whose(new_path, &line, &identity, &disk), SPATE_OK);
     assert_memory_equal(identity.cluster_id, new_id, 16);
@@ -340,10 +339,10 @@ static void assert_restored(void)
     assert_int_equal(data.snapshot.last.index, SNAPSHOT_INDEX);
     assert_int_equal(data.snapshot.state_hash, make_manifest().state_hash);
     assert_int_equal(
-        spate_membership_decode(data.snapshot.membership, data.snapshot.membership_bytes, &voters),
+        spate_membership_decode(data.snapshot.membership, data.snapshot.membership_bytes, &members),
         SPATE_OK);
-    assert_int_equal(voters.count, 1);
-    assert_int_equal(voters.members[0].id, 9);
+    assert_int_equal(members.count, 1);
+    assert_int_equal(members.members[0].id, 9);
     assert_int_equal(data.loaded.base.index, SNAPSHOT_INDEX);
     assert_int_equal(data.loaded.last, SNAPSHOT_INDEX);
     assert_int_equal(data.loaded.hard_state.commit, SNAPSHOT_INDEX);
@@ -430,6 +429,71 @@ static void what_runs_or_is_no_survivor_is_refused(void **state)
     assert_int_equal(remove_tree(folder), 0);
 }
 
+/* Whoever runs the command. */
+static void what_is_recovered_has_the_owner_that_the_data_had(void **state)
+{
+    (void)state;
+    const uid_t owner = geteuid() == 0 ? 12345 : geteuid();
+    static const char *const names[] = {"", "/data.mdb", "/snapshots", "/" SPATE_DATA_UNFINISHED};
+    struct stat status;
+    char path[200];
+
+    make_survivor(SPATE_DISK_LMDB, true);
+    assert_int_equal(chown(data_path, owner, (gid_t)-1), 0);
+    assert_int_equal(chmod(data_path, 0750), 0);
+    assert_int_equal(recover(), SPATE_OK);
+    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(names); i++) {
+        (void)snprintf(path, sizeof path, "%s%s", data_path, names[i]);
+        assert_int_equal(stat(path, &status), 0);
+        assert_int_equal(status.st_uid, owner);
+        assert_true(i > 0 || (status.st_mode & 0777) == 0750);
+    }
+    assert_int_equal(remove_tree(folder), 0);
+}
+
+/* Flips a byte of the file that a pattern names. */
+static void damage(const char *pattern, long at)
+{
+    char full[256];
+    glob_t found;
+
+    (void)snprintf(full, sizeof full, "%s/%s", data_path, pattern);
+    assert_int_equal(glob(full, 0, NULL, &found), 0);
+    FILE *file = fopen(found.gl_pathv[0], "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    const int byte = fgetc(file);
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_not_equal(fputc(byte ^ 0x55, file), EOF);
+    assert_int_equal(fclose(file), 0);
+    globfree(&found);
+}
+
+static void damaged_data_is_not_recovered_and_nothing_is_changed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern;
+        long at;
+        enum spate_disk disk;
+    } damages[] = {{"snapshots/snapshot-*", 5000, SPATE_DISK_WAL},
+                   {"snapshots/snapshot-*", 50, SPATE_DISK_LMDB},
+                   {"wal-0000000000000001", 4096 + 200, SPATE_DISK_WAL},
+                   {"wal-identity", 20, SPATE_DISK_WAL}};
+    char building[160];
+
+    for (uint32_t i = 0; i < SPATE_ARRAY_COUNT(damages); i++) {
+        make_survivor(damages[i].disk, true);
+        (void)snprintf(building, sizeof building, "%s.recovering", data_path);
+        damage(damages[i].pattern, damages[i].at);
+        assert_int_equal(recover(), SPATE_ERR_CORRUPT);
+        assert_non_null(strstr(message, "damaged"));
+        assert_false(exists(building));
+        assert_false(spate_recover_is_unfinished(data_path));
+        assert_int_equal(remove_tree(folder), 0);
+    }
+}
+
 static void a_backup_of_that_name_is_not_written_over(void **state)
 {
     (void)state;
@@ -468,78 +532,6 @@ static void a_log_that_ends_before_the_snapshot_gives_way_to_it(void **state)
     assert_int_equal(remove_tree(folder), 0);
 }
 
-/* Turns the core until the copy has more. Returns the bytes. */
-static uint32_t next_piece(struct spate *spate, uint8_t *to, uint32_t capacity)
-{
-    uint32_t bytes = 0;
-    spate_err err = SPATE_ERR_BUSY;
-
-    while (err == SPATE_ERR_BUSY) {
-        assert_int_equal(spate_poll(spate, NULL), SPATE_OK);
-        err = spate_copy_read(spate, to, capacity, &bytes);
-    }
-    assert_int_equal(err, SPATE_OK);
-    return bytes;
-}
-
-static struct spate *open_leader(struct spate_fsm *fsm)
-{
-    struct spate_options options = right_options(1);
-    struct spate_status status = {.applied = 0};
-    struct spate *spate = NULL;
-
-    options.fsm = fsm;
-    assert_int_equal(spate_open(&options, &spate, message, sizeof message), SPATE_OK);
-    while (status.applied == 0) {
-        assert_int_equal(spate_poll(spate, NULL), SPATE_OK);
-        spate_get_status(spate, &status);
-    }
-    return spate;
-}
-
-static void a_copy_of_a_running_core_is_a_whole_snapshot_and_one_at_a_time(void **state)
-{
-    (void)state;
-    struct spate_counting counting;
-    struct spate_snapshot_info info;
-    uint8_t piece[1000]; /* Borders have nothing to do with those of the core. */
-    uint32_t bytes = 0;
-
-    spate_counting_init(&counting);
-    (void)snprintf(folder, sizeof folder, "/dev/shm/spate-recovery-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    (void)snprintf(file_path, sizeof file_path, "%s/file", folder);
-    struct spate *spate = open_leader(&counting.fsm);
-    FILE *file = fopen(file_path, "wb");
-    assert_non_null(file);
-    assert_int_equal(spate_copy_begin(spate), SPATE_OK);
-    assert_int_equal(spate_copy_begin(spate), SPATE_ERR_BUSY);
-    while ((bytes = next_piece(spate, piece, sizeof piece)) > 0) {
-        assert_int_equal(fwrite(piece, 1, bytes, file), bytes);
-    }
-    assert_int_equal(fclose(file), 0);
-    spate_copy_end(spate);
-    assert_int_equal(spate_poll(spate, NULL), SPATE_OK);
-    assert_int_equal(spate_copy_begin(spate), SPATE_OK);
-    spate_copy_end(spate); /* Before anything was read; the core is closed meanwhile. */
-    assert_int_equal(spate_snapshot_inspect(file_path, &info, message, sizeof message), SPATE_OK);
-    assert_memory_equal(info.cluster_id, "unit test", 9);
-    assert_int_equal(info.member_count, 1);
-    assert_int_equal(info.state_bytes, SPATE_COUNTING_SAVED_BYTES);
-    assert_true(info.last.index >= 1);
-    spate_close(spate);
-    assert_int_equal(remove_tree(folder), 0);
-}
-
-static void a_state_machine_without_snapshots_cannot_be_copied(void **state)
-{
-    (void)state;
-    struct spate *spate = open_leader(&tally.fsm);
-
-    assert_int_equal(spate_copy_begin(spate), SPATE_ERR_UNSUPPORTED);
-    spate_close(spate);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,9 +542,9 @@ int main(void)
         cmocka_unit_test(a_restore_stopped_at_any_step_is_never_taken_for_a_core),
         cmocka_unit_test(a_dry_run_says_where_the_survivor_stands_and_changes_nothing),
         cmocka_unit_test(what_runs_or_is_no_survivor_is_refused),
+        cmocka_unit_test(what_is_recovered_has_the_owner_that_the_data_had),
+        cmocka_unit_test(damaged_data_is_not_recovered_and_nothing_is_changed),
         cmocka_unit_test(a_backup_of_that_name_is_not_written_over),
-        cmocka_unit_test(a_copy_of_a_running_core_is_a_whole_snapshot_and_one_at_a_time),
-        cmocka_unit_test(a_state_machine_without_snapshots_cannot_be_copied),
         cmocka_unit_test(a_log_that_ends_before_the_snapshot_gives_way_to_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
