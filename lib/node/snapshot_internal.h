@@ -96,6 +96,7 @@ struct spate_node_snapshots {
     spate_time_ns piece_at; /* The next piece not before this. */
 
     /* Sending, receiving, installing: the node's. */
+    bool has_transfers; /* False: all of `transfers` are free, and no turn looks at them. */
     struct spate_transfer transfers[SPATE_MEMBERS_MAX];
     struct spate_receiving receiving;
     struct spate_snapshot_reader *restoring; /* NULL: no restore is fed. */

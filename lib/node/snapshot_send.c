@@ -38,6 +38,7 @@ void spate_snapshots_close_transfers(struct spate_node *node)
         close_transfer(node->snapshots, &node->snapshots->transfers[t]);
         node->snapshots->transfers[t] = (struct spate_transfer){.member = 0};
     }
+    node->snapshots->has_transfers = false;
 }
 
 void spate_node_note_snapshots(struct spate_node *node)
@@ -45,7 +46,7 @@ void spate_node_note_snapshots(struct spate_node *node)
     struct spate_node_snapshots *snapshots = node->snapshots;
     const struct spate_effects *effects = &node->effects;
 
-    if (snapshots == NULL) {
+    if (snapshots == NULL || (!snapshots->has_transfers && effects->snapshot_count == 0)) {
         return;
     }
     for (uint32_t t = 0; t < SPATE_MEMBERS_MAX; t++) {
@@ -59,6 +60,7 @@ void spate_node_note_snapshots(struct spate_node *node)
         }
         transfer->member = effects->snapshot_members[m];
         transfer->is_needed = true;
+        snapshots->has_transfers = true;
     }
 }
 
@@ -179,25 +181,28 @@ void spate_node_send_snapshots(struct spate_node *node)
 {
     struct spate_node_snapshots *snapshots = node->snapshots;
 
-    if (snapshots == NULL || node->failure != SPATE_OK) {
+    if (snapshots == NULL || !snapshots->has_transfers || node->failure != SPATE_OK) {
         return;
     }
     if (node->role != SPATE_ROLE_LEADER) {
         spate_snapshots_close_transfers(node);
         return;
     }
+    bool is_any_left = false;
     for (uint32_t t = 0; t < SPATE_MEMBERS_MAX; t++) {
         struct spate_transfer *transfer = &snapshots->transfers[t];
         if (transfer->member == 0) {
             continue;
         }
         if (transfer->is_needed) {
+            is_any_left = true;
             send_to(node, transfer);
         } else {
             close_transfer(snapshots, transfer);
             *transfer = (struct spate_transfer){.member = 0};
         }
     }
+    snapshots->has_transfers = is_any_left;
 }
 
 /* The member names what it wants next: it has all before that. */

@@ -13,16 +13,12 @@
 #define BUSY_NS 500000u
 
 /* Whether the log since the newest snapshot has become long enough to take another. */
-static bool is_due(const struct spate_node *node)
+static bool is_called_for(const struct spate_node *node, spate_index applied)
 {
     const struct spate_node_snapshots *snapshots = node->snapshots;
-    const spate_index applied = atomic_load_explicit(&node->applied_shown, memory_order_relaxed);
     const spate_index last = snapshots->has_newest ? snapshots->newest.last.index : 0;
 
     spate_assert(snapshots != NULL);
-    if (!spate_raft_knows_membership_at(node->raft, applied)) {
-        return false; /* A core that joins, before it hears who the members are. */
-    }
     if (applied <= last) {
         return snapshots->is_suspect && applied > 0;
     }
@@ -35,6 +31,14 @@ static bool is_due(const struct spate_node *node)
                            snapshots->bytes_at_newest;
     const uint64_t image = snapshots->has_newest ? snapshots->newest.state_bytes : 0;
     return bytes >= node->options.snapshot_bytes && bytes >= image;
+}
+
+static bool is_due(const struct spate_node *node)
+{
+    const spate_index applied = atomic_load_explicit(&node->applied_shown, memory_order_relaxed);
+
+    /* A core that joins has to hear first who the members are. */
+    return is_called_for(node, applied) && spate_raft_knows_membership_at(node->raft, applied);
 }
 
 /* The state is frozen: the driver gets what it is of. */
