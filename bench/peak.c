@@ -23,7 +23,8 @@ struct variant {
     struct bench_row *p50;
     struct bench_row *p99;
     struct bench_row *rate;
-    struct bench_row *cpu;
+    struct bench_row *cpu;  /* All of the leader's, polling included. */
+    struct bench_row *work; /* Of its turns that found something to do. */
     struct bench_row *heap;
     double bare_p50[BENCH_RUNS_MAX];
     double bare_p99[BENCH_RUNS_MAX];
@@ -79,6 +80,7 @@ static bool set_up(struct harness *harness, struct variant *variant, bool is_bus
     variant->p99 = add_row(harness, variant, "commit p99", "ns");
     variant->rate = add_row(harness, variant, "committed", "entries/s");
     variant->cpu = add_row(harness, variant, "leader CPU per entry", "ns");
+    variant->work = add_row(harness, variant, "leader work per entry", "ns");
     variant->heap = add_row(harness, variant, "heap allocations", "count");
     name_histograms(harness, variant);
     return bench_recorder_open(&variant->latency, harness->output, variant->p50->histogram) &&
@@ -117,6 +119,7 @@ static bool run_cluster(struct harness *harness, struct variant *variant,
     bench_row_run(variant->p99, (double)spate_histogram_percentile(latency, 99));
     bench_row_run(variant->rate, result.per_s);
     bench_row_run(variant->cpu, (double)result.cpu_ns / (double)(result.counted + 1));
+    bench_row_run(variant->work, (double)result.work_ns / (double)(result.counted + 1));
     bench_row_run(variant->heap, (double)result.heap);
     bench_recorder_add(&variant->latency, latency, harness->seconds);
     return result.failed == 0;

@@ -37,7 +37,9 @@ struct agent {
     bool is_loading;
     bool is_stopping;
     bool was_leader;
+    bool is_counting; /* The load is warm. */
     uint64_t cpu_before;
+    uint64_t work_ns; /* Of turns that found something to do, while the load counts. */
     uint64_t heap_before;
     spate_time_ns idle_until; /* 0: not measuring idleness. */
     spate_time_ns idle_began;
@@ -73,12 +75,13 @@ static void say_result(struct agent *agent)
 
     spate_get_status(agent->spate, &status);
     (void)printf("result counted=%llu failed=%llu missed=%llu ns=%llu cpu_ns=%llu heap=%llu "
-                 "tx_bytes=%llu tx_frames=%llu histogram",
+                 "tx_bytes=%llu tx_frames=%llu work_ns=%llu histogram",
                  (unsigned long long)load->counted, (unsigned long long)load->failed,
                  (unsigned long long)load->missed, (unsigned long long)load->options.run_ns,
                  (unsigned long long)(process_cpu_ns() - agent->cpu_before),
                  (unsigned long long)(heap_allocations() - agent->heap_before),
-                 (unsigned long long)status.tx_bytes, (unsigned long long)status.tx_frames);
+                 (unsigned long long)status.tx_bytes, (unsigned long long)status.tx_frames,
+                 (unsigned long long)agent->work_ns);
     bench_pairs_print(load->latency, stdout);
     say("%s", "");
 }
@@ -114,6 +117,23 @@ static void begin_load(struct agent *agent, const struct load_options *options)
     agent->heap_before = heap_allocations();
     load_begin(agent->load, options, spate_clock_now(agent->clock));
     agent->is_loading = true;
+    agent->is_counting = false;
+    agent->work_ns = 0;
+}
+
+/* A turn that did something ended at `now`. What warming up costs is nobody's. */
+static void count_work(struct agent *agent, spate_time_ns began, spate_time_ns now)
+{
+    const struct load *load = agent->load;
+
+    if (!agent->is_loading || began < load->counted_from || began >= load->counted_until) {
+        return;
+    }
+    if (!agent->is_counting) {
+        agent->is_counting = true;
+        agent->cpu_before = process_cpu_ns();
+    }
+    agent->work_ns += now - began;
 }
 
 static void obey(struct agent *agent, const char *line)
@@ -199,6 +219,7 @@ static spate_err drive(struct agent *agent)
     struct spate_idler idler = {0};
 
     while (!agent->is_stopping) {
+        const spate_time_ns began = now;
         uint32_t work = 0;
         if (agent->is_loading && !load_turn(agent->load, now)) {
             agent->is_loading = false;
@@ -212,7 +233,10 @@ static spate_err drive(struct agent *agent)
         if (now >= agent->next_control) {
             look_around(agent, now);
         }
-        worked_at = work > 0 ? now : worked_at;
+        if (work > 0) {
+            worked_at = now;
+            count_work(agent, began, now);
+        }
         if (work == 0 && (is_busy || now - worked_at < SPIN_NS)) {
             now = spate_idler_turn(&idler, now, agent->clock);
         } else if (work == 0) {

@@ -185,14 +185,14 @@ bool cluster_begin_load(struct cluster *cluster, const struct cluster_load *load
 
 static bool read_result(const char *line, struct cluster_result *ret_result)
 {
-    unsigned long long v[8] = {0};
+    unsigned long long v[9] = {0};
     int used = 0;
 
     if (line == NULL ||
         sscanf(line,
                "result counted=%llu failed=%llu missed=%llu ns=%llu cpu_ns=%llu heap=%llu "
-               "tx_bytes=%llu tx_frames=%llu histogram%n",
-               &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &used) != 8 ||
+               "tx_bytes=%llu tx_frames=%llu work_ns=%llu histogram%n",
+               &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &used) != 9 ||
         used == 0) {
         return false;
     }
@@ -204,6 +204,7 @@ static bool read_result(const char *line, struct cluster_result *ret_result)
     ret_result->heap = v[5];
     ret_result->tx_bytes = v[6];
     ret_result->tx_frames = v[7];
+    ret_result->work_ns = v[8];
     ret_result->per_s = (double)v[0] / ret_result->seconds;
     return bench_pairs_read(line + used, ret_result->latency);
 }

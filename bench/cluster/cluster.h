@@ -39,7 +39,8 @@ struct cluster_result {
     double per_s; /* Commands decided per second of the counted time. */
     double seconds;
     uint64_t counted, failed, missed;
-    uint64_t cpu_ns;                 /* Of the leader's process, over the whole run. */
+    uint64_t cpu_ns;                 /* Of the leader's process, while the load counts. */
+    uint64_t work_ns;                /* Of its turns that found something to do. */
     uint64_t heap;                   /* Allocations of the leader's thread, over the whole run. */
     uint64_t tx_bytes, tx_frames;    /* Of the leader, since it began. */
     struct spate_histogram *latency; /* Merged into the caller's. */

@@ -95,7 +95,7 @@ function targets() {
   const adaptive = {transport: 'socket', polling: 'adaptive'};
   const disk = {durability: 'disk', transport: 'socket'};
   const craft = {system: 'raft'};
-  const cost = (nodes) => find('leader CPU per entry', {...many, nodes, series: 'scale',
+  const cost = (nodes) => find('leader work per entry', {...many, nodes, series: 'scale',
     transport: 'socket'});
   const failover = rows.find((row) => row.name === 'commit after kill' &&
     row.labels['election timeout'] === '10 ms' && label(row, 'transport') === 'memif');
@@ -317,7 +317,7 @@ function throughputPlots() {
 }
 
 function scalePlots() {
-  return [['leader CPU per entry', 'CPU time of the leader per entry, by nodes', tickNs],
+  return [['leader work per entry', 'time of the leader’s turns that had work, per entry, by nodes', tickNs],
     ['committed', 'entries a second, by nodes', tickCount]].map(([name, caption, text]) => {
     const list = scales.filter((row) => row.name === name);
     const series = [...groupBy(list, (row) => describe(row, ['transport', 'in_flight']))].flatMap(

@@ -52,7 +52,7 @@ def the_report_draws_its_plots_and_judges_its_targets():
                 row_of("committed", [2e5], 4e5, in_flight="1"),
                 row_of("committed", [9e6], 12e6, in_flight="4096"),
                 row_of("stage", [120], None, in_flight="1", stage="queue: until it is taken"),
-                *(row_of("leader CPU per entry", [cost], None, in_flight="4096", series="scale",
+                *(row_of("leader work per entry", [cost], None, in_flight="4096", series="scale",
                          transport="socket", nodes=nodes)
                   for nodes, cost in (("3", 100), ("5", 150), ("7", 231)))]
         pathlib.Path(folder, "results.json").write_text(json.dumps({"results": rows}),
