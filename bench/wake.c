@@ -2,7 +2,7 @@
  * How long a sleeping core takes to answer: a client thread that also sleeps proposes one command
  * now and then to a core of one member, with adaptive polling, and blocks until the outcome. Two
  * threads are woken, the core's and then the client's. The limit is the same without a core: two
- * threads that wake each other through eventfds after the same pause.
+ * threads that wake each other through eventfds after the same pause, in turns with it.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -29,6 +29,8 @@ static void pause_a_while(void)
 struct echo {
     int to;
     int from;
+    pthread_t thread;
+    bool is_running;
 };
 
 static void *echo_thread(void *context)
@@ -45,32 +47,32 @@ static void *echo_thread(void *context)
 }
 
 /* Two threads and nothing else. */
-static bool measure_raw(struct spate_histogram *latency)
+static bool begin_raw(struct echo *echo)
 {
-    struct echo echo = {.to = eventfd(0, EFD_CLOEXEC), .from = eventfd(0, EFD_CLOEXEC)};
-    struct spate_clock *clock = spate_clock_system();
-    pthread_t thread;
-    uint64_t value = 1;
-    const bool is_echoing =
-        echo.to >= 0 && echo.from >= 0 && pthread_create(&thread, NULL, echo_thread, &echo) == 0;
-    bool is_done = is_echoing;
+    echo->to = eventfd(0, EFD_CLOEXEC);
+    echo->from = eventfd(0, EFD_CLOEXEC);
+    echo->is_running = echo->to >= 0 && echo->from >= 0 &&
+                       pthread_create(&echo->thread, NULL, echo_thread, echo) == 0;
+    return echo->is_running;
+}
 
-    for (uint32_t i = 0; is_done && i < ANSWERS; i++) {
-        pause_a_while();
-        const spate_time_ns began = spate_clock_now(clock);
-        is_done = write(echo.to, &value, sizeof value) == (ssize_t)sizeof value &&
-                  read(echo.from, &value, sizeof value) == (ssize_t)sizeof value;
-        if (i >= FIRST_FEW) {
-            spate_histogram_record(latency, spate_clock_now(clock) - began, 1);
-        }
+static bool ask_raw(const struct echo *echo)
+{
+    uint64_t value = 1;
+
+    return write(echo->to, &value, sizeof value) == (ssize_t)sizeof value &&
+           read(echo->from, &value, sizeof value) == (ssize_t)sizeof value;
+}
+
+static void end_raw(const struct echo *echo)
+{
+    const uint64_t last = 2;
+
+    if (echo->is_running && write(echo->to, &last, sizeof last) == (ssize_t)sizeof last) {
+        (void)pthread_join(echo->thread, NULL);
     }
-    value = 2; /* Ends the thread. */
-    if (is_echoing && write(echo.to, &value, sizeof value) == (ssize_t)sizeof value) {
-        (void)pthread_join(thread, NULL);
-    }
-    (void)close(echo.to);
-    (void)close(echo.from);
-    return is_done;
+    (void)close(echo->to);
+    (void)close(echo->from);
 }
 
 /* One command, there and back. */
@@ -92,59 +94,84 @@ static bool ask(struct spate_port *port)
     return result.status == SPATE_OK;
 }
 
-static bool measure_core(struct spate_histogram *latency)
+struct core {
+    struct spate_counting counting;
+    struct spate *spate;
+    struct spate_port *port;
+};
+
+static bool begin_core(struct core *core)
 {
     const struct spate_member_options member = {.id = 1, .address = "127.0.0.1:0"};
-    struct spate_clock *clock = spate_clock_system();
-    struct spate_counting counting;
-    struct spate *spate = NULL;
-    struct spate_port *port = NULL;
     char message[256] = "";
 
-    spate_counting_init(&counting);
+    spate_counting_init(&core->counting);
     const struct spate_options options = {.id = 1,
                                           .members = &member,
                                           .member_count = 1,
                                           .durability = SPATE_DURABILITY_MEMORY,
-                                          .fsm = &counting.fsm};
-    bool is_done = spate_open(&options, &spate, message, sizeof message) == SPATE_OK &&
-                   spate_open_port(spate, 0, &port) == SPATE_OK && spate_start(spate) == SPATE_OK;
-    for (uint32_t tries = 0; is_done && !ask(port) && tries < 1000; tries++) {
+                                          .fsm = &core->counting.fsm};
+    bool is_done = spate_open(&options, &core->spate, message, sizeof message) == SPATE_OK &&
+                   spate_open_port(core->spate, 0, &core->port) == SPATE_OK &&
+                   spate_start(core->spate) == SPATE_OK;
+    for (uint32_t tries = 0; is_done && !ask(core->port); tries++) {
         pause_a_while(); /* It elects itself first. */
-    }
-    for (uint32_t i = 0; is_done && i < ANSWERS; i++) {
-        pause_a_while();
-        const spate_time_ns began = spate_clock_now(clock);
-        is_done = ask(port);
-        if (i >= FIRST_FEW) {
-            spate_histogram_record(latency, spate_clock_now(clock) - began, 1);
-        }
+        is_done = tries < 1000;
     }
     if (!is_done) {
         (void)fprintf(stderr, "\nspate bench: a core of one did not answer: %s\n", message);
     }
-    spate_close(spate);
+    return is_done;
+}
+
+/* In turns, 5 ms apart: whatever the machine does, it does to both. */
+static bool measure(struct spate_histogram *raw, struct spate_histogram *cored)
+{
+    struct spate_clock *clock = spate_clock_system();
+    struct echo echo = {.to = -1, .from = -1};
+    struct core core = {.spate = NULL};
+    bool is_done = begin_raw(&echo) && begin_core(&core);
+
+    for (uint32_t i = 0; is_done && i < ANSWERS; i++) {
+        pause_a_while();
+        const spate_time_ns raw_began = spate_clock_now(clock);
+        is_done = ask_raw(&echo);
+        const spate_time_ns raw_ns = spate_clock_now(clock) - raw_began;
+        pause_a_while();
+        const spate_time_ns began = spate_clock_now(clock);
+        is_done = is_done && ask(core.port);
+        if (i >= FIRST_FEW) {
+            spate_histogram_record(raw, raw_ns, 1);
+            spate_histogram_record(cored, spate_clock_now(clock) - began, 1);
+        }
+    }
+    spate_close(core.spate);
+    end_raw(&echo);
     return is_done;
 }
 
 bool harness_wake(struct harness *harness)
 {
     struct bench_row *row = bench_results_add(harness->results, "wake-up p50", "ns");
-    struct spate_histogram *latency = NULL;
-    double raw[BENCH_RUNS_MAX];
-    bool is_done = spate_histogram_create(&latency) == SPATE_OK;
+    struct spate_histogram *raw = NULL;
+    struct spate_histogram *cored = NULL;
+    double limits[BENCH_RUNS_MAX];
+    bool is_done =
+        spate_histogram_create(&raw) == SPATE_OK && spate_histogram_create(&cored) == SPATE_OK;
 
     bench_row_label(row, "polling", "adaptive");
     for (uint32_t run = 0; is_done && run < harness->runs && !process_is_interrupted(); run++) {
         harness_progress("wake-up, run %u of %u", run + 1, harness->runs);
-        spate_histogram_reset(latency);
-        is_done = measure_raw(latency);
-        raw[run] = (double)spate_histogram_percentile(latency, 50);
-        spate_histogram_reset(latency);
-        is_done = is_done && measure_core(latency);
-        bench_row_run(row, (double)spate_histogram_percentile(latency, 50));
-        bench_row_limit(row, raw, run + 1);
+        spate_histogram_reset(raw);
+        spate_histogram_reset(cored);
+        is_done = measure(raw, cored);
+        if (is_done) {
+            limits[run] = (double)spate_histogram_percentile(raw, 50);
+            bench_row_run(row, (double)spate_histogram_percentile(cored, 50));
+            bench_row_limit(row, limits, run + 1);
+        }
     }
-    spate_histogram_destroy(latency);
+    spate_histogram_destroy(raw);
+    spate_histogram_destroy(cored);
     return is_done && !process_is_interrupted();
 }
