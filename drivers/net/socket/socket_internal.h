@@ -53,7 +53,8 @@ struct socket_net {
     struct spate_net_socket_counters counters;
     int fd;
     int wake_fd;
-    int family; /* AF_INET or AF_INET6 */
+    bool wake_is_raised; /* As of the last sleep; the event is still to be taken back. */
+    int family;          /* AF_INET or AF_INET6 */
     bool tx_segmentation;
     bool rx_coalescing;
     struct slot_pool rx_pool;

@@ -22,8 +22,19 @@ static void sleep_until_ready(struct socket_net *socket, spate_time_ns timeout_n
 
     /* Interrupted is as good as woken: returning early does no harm. */
     (void)ppoll(fds, 2, timeout_ns == SPATE_TIME_NEVER ? NULL : &timeout, NULL);
-    if ((fds[0].revents & POLLIN) != 0) {
-        uint64_t events = 0;
+    socket->wake_is_raised = (fds[0].revents & POLLIN) != 0;
+}
+
+/*
+ * Who was woken has something to do, so the event is taken back before the next sleep and not after
+ * this one. That must be done with: an event raised for a sleep that has begun would be lost.
+ */
+static void lower_wake(struct socket_net *socket)
+{
+    uint64_t events = 0;
+
+    if (socket->wake_is_raised) {
+        socket->wake_is_raised = false;
         (void)!read(socket->wake_fd, &events, sizeof events);
     }
 }
@@ -37,6 +48,7 @@ void spate_socket_wait(struct spate_net *net, spate_time_ns timeout_ns)
         (void)sched_yield();
         return;
     }
+    lower_wake(socket);
     if (!spate_waiter_begin(&socket->waiter)) {
         (void)sched_yield();
         return;
