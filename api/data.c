@@ -40,6 +40,46 @@ spate_err spate_data_resolve(const char *directory, const struct spate_message_l
     return SPATE_OK;
 }
 
+spate_err spate_data_check_place(const char *path, const struct spate_message_line *line)
+{
+    char parent[SPATE_DATA_PATH_BYTES + 16];
+    struct stat above;
+    struct stat own;
+
+    spate_assert(path != NULL);
+    (void)snprintf(parent, sizeof parent, "%s/..", path);
+    if (stat(path, &own) != 0 || stat(parent, &above) != 0) {
+        return spate_explain(line, SPATE_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    if (own.st_dev != above.st_dev) {
+        return spate_explain(
+            line, SPATE_ERR_INVALID,
+            "%s is a mount point, and has no place beside it: give a directory in it "
+            "(move there what is in it)",
+            path);
+    }
+    return SPATE_OK;
+}
+
+spate_err spate_data_is_empty(const char *directory, const struct spate_message_line *line,
+                              bool *ret_is_empty)
+{
+    DIR *folder = opendir(directory);
+
+    spate_assert(ret_is_empty != NULL);
+    if (folder == NULL) {
+        return spate_explain(line, errno == EACCES ? SPATE_ERR_PERMISSION : SPATE_ERR_INVALID,
+                             "cannot list %s: %s", directory, strerror(errno));
+    }
+    *ret_is_empty = true;
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        *ret_is_empty =
+            *ret_is_empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
+    }
+    (void)closedir(folder);
+    return SPATE_OK;
+}
+
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
 {
     (void)status;

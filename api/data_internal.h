@@ -42,6 +42,12 @@ spate_err spate_core_whose(const char *directory, const struct spate_message_lin
 spate_err spate_data_resolve(const char *directory, const struct spate_message_line *line,
                              char path[SPATE_DATA_PATH_BYTES]);
 
+/* Another directory has to fit beside it, in the same file system. INVALID: it is a mount point. */
+spate_err spate_data_check_place(const char *path, const struct spate_message_line *line);
+
+spate_err spate_data_is_empty(const char *directory, const struct spate_message_line *line,
+                              bool *ret_is_empty);
+
 /* Removes a directory with all that is in it; absent: fine. */
 spate_err spate_data_remove(const char *directory, const struct spate_message_line *line);
 

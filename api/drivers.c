@@ -307,6 +307,12 @@ spate_err spate_core_whose(const char *directory, const struct spate_message_lin
     } else if (spate_store_lmdb_is_in(directory)) {
         err = spate_store_lmdb_whose(directory, ret_identity);
     }
+    if (err == SPATE_ERR_NOT_FOUND && spate_store_mem_is_in(directory)) {
+        return spate_explain(line, err,
+                             "%s is of durability memory: the state ended with the core; save it "
+                             "from a core that still runs, or restore a snapshot",
+                             directory);
+    }
     if (err == SPATE_ERR_NOT_FOUND) {
         return spate_explain(
             line, err, "%s holds no core's data; give the data directory of a core", directory);

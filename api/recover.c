@@ -96,26 +96,6 @@ static spate_err settle_backup(const char *path, const uint8_t cluster_id[16],
     return spate_data_sync_parent(path, line);
 }
 
-/* Both names must lie in one file system that can exchange them. */
-static spate_err check_place(const char *path, const struct spate_message_line *line)
-{
-    char parent[NAME_BYTES];
-    struct stat above;
-    struct stat own;
-
-    (void)snprintf(parent, sizeof parent, "%s/..", path);
-    if (stat(path, &own) != 0 || stat(parent, &above) != 0) {
-        return spate_explain(line, SPATE_ERR_IO, "%s: %s", path, strerror(errno));
-    }
-    if (own.st_dev != above.st_dev) {
-        return spate_explain(line, SPATE_ERR_INVALID,
-                             "%s is a mount point; move what is in it into a directory in it, and "
-                             "give that",
-                             path);
-    }
-    return SPATE_OK;
-}
-
 static spate_err exchange(const char *path, const char *building,
                           const struct spate_message_line *line)
 {
@@ -148,7 +128,7 @@ static spate_err replace(struct spate_survivor *survivor, const uint8_t cluster_
                              "give another cluster id",
                              backup);
     }
-    spate_err err = check_place(survivor->path, line);
+    spate_err err = spate_data_check_place(survivor->path, line);
     if (err != SPATE_OK) {
         return err;
     }

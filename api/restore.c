@@ -152,30 +152,27 @@ static spate_err build(const char *path, const struct spate_restore_options *opt
     return err == SPATE_OK ? check(path, disk, &identity, &file->manifest, line) : err;
 }
 
-/* The directory's full name; it need not exist, or must be empty. */
+/* The directory's full name: it is made, or must be empty, and the whole one takes its place. */
 static spate_err place(const struct spate_restore_options *options,
                        const struct spate_message_line *line, char path[SPATE_DATA_PATH_BYTES])
 {
+    bool is_empty = false;
+
     if (mkdir(options->directory, 0700) != 0 && errno != EEXIST) {
         const int error = errno;
         return spate_explain(line, error == EACCES ? SPATE_ERR_PERMISSION : SPATE_ERR_INVALID,
                              "cannot make the directory %s: %s; make its parent, or choose another",
                              options->directory, strerror(error));
     }
-    const spate_err err = spate_data_resolve(options->directory, line, path);
-    if (err != SPATE_OK) {
-        return err;
+    spate_err err = spate_data_resolve(options->directory, line, path);
+    if (err == SPATE_OK) {
+        err = spate_data_is_empty(path, line, &is_empty);
     }
-    /* Fails unless it is an empty directory, and puts it back. */
-    if (rmdir(path) != 0) {
-        const int error = errno;
-        return spate_explain(line, error == EACCES ? SPATE_ERR_PERMISSION : SPATE_ERR_IN_USE,
-                             error == EBUSY
-                                 ? "%s is a mount point; give a directory in it that does not exist"
-                                 : "%s is not an empty directory; give one that does not exist",
-                             path);
+    if (err == SPATE_OK && !is_empty) {
+        return spate_explain(line, SPATE_ERR_IN_USE,
+                             "%s is not an empty directory; give one that does not exist", path);
     }
-    return SPATE_OK;
+    return err == SPATE_OK ? spate_data_check_place(path, line) : err;
 }
 
 static spate_err restore(const struct spate_restore_options *options,
@@ -198,6 +195,9 @@ static spate_err restore(const struct spate_restore_options *options,
     }
     (void)snprintf(partial, sizeof partial, "%s.restoring", path);
     err = build(partial, options, file, &members, line);
+    if (err == SPATE_OK) {
+        err = spate_data_give_owner(partial, path, line);
+    }
     if (err == SPATE_OK && rename(partial, path) != 0) {
         err = spate_explain(line, SPATE_ERR_IO, "cannot rename %s to %s: %s", partial, path,
                             strerror(errno));

@@ -176,6 +176,12 @@ def a_core_in_memory_is_saved_as_well():
         assert cluster.cli("snapshot", "save", file, core=1)[0] == 0
         manifest = json.loads(spate("snapshot", "inspect", file, "-o", "json"))
         assert manifest["state_machine"]["keys"] == 10
+        cluster.stop()
+    with Cluster(durability="memory") as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        cluster.stop()
+        expect(3, "is of durability memory", "recover", "--data", cluster.data(1))
 
 
 def is_taken_elsewhere(port, kind):

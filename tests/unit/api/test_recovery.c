@@ -349,6 +349,25 @@ static void assert_restored(void)
     spate_core_close_data(&data);
 }
 
+static void a_restore_into_an_empty_directory_keeps_its_owner_and_mode(void **state)
+{
+    (void)state;
+    const uid_t owner = geteuid() == 0 ? 12345 : geteuid();
+    struct stat status;
+
+    make_survivor(SPATE_DISK_LMDB, true);
+    make_file();
+    assert_int_equal(mkdir(new_path, 0700), 0);
+    assert_int_equal(chown(new_path, owner, (gid_t)-1), 0);
+    assert_int_equal(chmod(new_path, 0750), 0);
+    assert_int_equal(restore(), SPATE_OK);
+    assert_restored();
+    assert_int_equal(stat(new_path, &status), 0);
+    assert_int_equal(status.st_uid, owner);
+    assert_int_equal(status.st_mode & 0777, 0750);
+    assert_int_equal(remove_tree(folder), 0);
+}
+
 static void a_restore_stopped_at_any_step_is_never_taken_for_a_core(void **state)
 {
     (void)state;
@@ -539,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_recovery_of_a_log_alone_survives_a_crash_at_every_step),
         cmocka_unit_test(a_recovery_with_lmdb_survives_a_crash_at_every_step),
         cmocka_unit_test(a_recovery_on_a_disk_that_fails_leaves_the_old_data_or_the_new),
+        cmocka_unit_test(a_restore_into_an_empty_directory_keeps_its_owner_and_mode),
         cmocka_unit_test(a_restore_stopped_at_any_step_is_never_taken_for_a_core),
         cmocka_unit_test(a_dry_run_says_where_the_survivor_stands_and_changes_nothing),
         cmocka_unit_test(what_runs_or_is_no_survivor_is_refused),
