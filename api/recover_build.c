@@ -51,6 +51,8 @@ static spate_err weigh_snapshot(struct spate_survivor *survivor)
     if (snapshot.index <= data->loaded.last) {
         const spate_err err = read_term(data, snapshot.index, &term);
         if (err != SPATE_OK || term == snapshot.term) {
+            survivor->commit =
+                survivor->commit > snapshot.index ? survivor->commit : snapshot.index;
             return err;
         }
     }

@@ -297,12 +297,6 @@ static void a_recovery_of_a_segment_log_survives_a_crash_at_every_step(void **st
     recover_stopped_everywhere(SPATE_DISK_WAL, true, true);
 }
 
-static void a_recovery_of_a_log_alone_survives_a_crash_at_every_step(void **state)
-{
-    (void)state;
-    recover_stopped_everywhere(SPATE_DISK_LMDB, false, true);
-}
-
 static void a_recovery_with_lmdb_survives_a_crash_at_every_step(void **state)
 {
     (void)state;
@@ -312,7 +306,7 @@ static void a_recovery_with_lmdb_survives_a_crash_at_every_step(void **state)
 static void a_recovery_on_a_disk_that_fails_leaves_the_old_data_or_the_new(void **state)
 {
     (void)state;
-    recover_stopped_everywhere(SPATE_DISK_LMDB, true, false);
+    recover_stopped_everywhere(SPATE_DISK_LMDB, false, false);
 }
 
 /* The newest snapshot of the survivor, as a file elsewhere. */
@@ -555,7 +549,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recovery_of_a_segment_log_survives_a_crash_at_every_step),
-        cmocka_unit_test(a_recovery_of_a_log_alone_survives_a_crash_at_every_step),
         cmocka_unit_test(a_recovery_with_lmdb_survives_a_crash_at_every_step),
         cmocka_unit_test(a_recovery_on_a_disk_that_fails_leaves_the_old_data_or_the_new),
         cmocka_unit_test(a_restore_into_an_empty_directory_keeps_its_owner_and_mode),
