@@ -2,6 +2,7 @@
 #include "core_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -88,9 +89,27 @@ static void fill_membership(const struct spate_options *options,
     }
 }
 
+/* `damage`: what the store found damaged; "": nothing. */
 static spate_err explain_node(const struct spate_options *options, spate_err err,
-                              const struct spate_message_line *line)
+                              const char *damage, const struct spate_message_line *line)
 {
+    if (damage[0] != '\0' && err == SPATE_OK) {
+        return spate_explain(
+            line, err,
+            "%s; it was given up with all behind it, and is fetched from the other "
+            "members: until then this core does not vote. Look at the disk",
+            damage);
+    }
+    if (damage[0] != '\0' && err == SPATE_ERR_CORRUPT) {
+        return spate_explain(line, err,
+                             "%s, and no other member can make up for it; nothing was changed. "
+                             "Keep a copy for examination, and bring this core back as a new "
+                             "member, or from a snapshot",
+                             damage);
+    }
+    if (err == SPATE_OK) {
+        return err;
+    }
     if (err == SPATE_ERR_CORRUPT) {
         return spate_explain(
             line, err,
@@ -137,6 +156,7 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
         .apply_is_threaded = options->apply_is_threaded,
         .apply_waker = &spate->apply_waker.waker,
     };
+    char damage[512] = "";
 
     fill_membership(options, addresses, &node.membership);
     if (draw(&node.session) || draw(&node.seed)) {
@@ -160,8 +180,11 @@ static spate_err open_node(struct spate *spate, const struct spate_options *opti
             return err;
         }
     }
+    if (node.store->damage != NULL) { /* The store goes with the node if that cannot be made. */
+        (void)snprintf(damage, sizeof damage, "%s", node.store->damage);
+    }
     err = spate_node_create(&node, &spate->node);
-    return err == SPATE_OK ? SPATE_OK : explain_node(options, err, line);
+    return explain_node(options, err, damage, line);
 }
 
 /* Everything but the node and its drivers. NULL: out of memory. */

@@ -135,6 +135,7 @@ static spate_err open_wal(struct spate *spate, const struct spate_options *optio
         .low_bytes = options->disk_low_bytes,
         .identity = *identity,
         .waker = &spate->store_waker.waker,
+        .accepts_damage = true, /* The node knows whether the others can make up for it. */
     };
 
     return spate_store_wal_create(&wal, ret_store, line->text, line->bytes);

@@ -351,6 +351,9 @@ static spate_err start(struct core *core)
     if (err == SPATE_OK) {
         err = spate_open(&core->options, &core->spate, core->message, MESSAGE_BYTES);
     }
+    if (err == SPATE_OK && core->message[0] != '\0') {
+        log_line(LOG_LEVEL_WARNING, "%s", core->message);
+    }
     if (err == SPATE_OK) {
         err = make_front_end(core);
     }
@@ -387,6 +390,12 @@ static void report_change(const struct spate_status *before, const struct spate_
                                     "promised; it votes once the leader has brought it up to date");
     } else if (before->is_mute && !now->is_mute) {
         log_line(LOG_LEVEL_INFO, "brought up to date: this core votes");
+    }
+    if (now->is_disk_low && !before->is_disk_low) {
+        log_line(LOG_LEVEL_WARNING, "little free space left (disk.low): while this core leads it "
+                                    "takes no more writes; make space, nothing needs a restart");
+    } else if (before->is_disk_low && !now->is_disk_low) {
+        log_line(LOG_LEVEL_INFO, "there is free space again: writes are taken");
     }
     for (uint32_t p = 0; p < now->peer_count; p++) {
         const struct spate_peer_status *peer = &now->peers[p];

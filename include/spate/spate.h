@@ -131,7 +131,8 @@ struct spate;
  * Errors: INVALID, IN_USE (address, device, directory), MISMATCH (data of another node or cluster),
  *         PERMISSION (insecure_peers, device), CORRUPT, IO, NO_MEMORY, UNSUPPORTED (the DPDK driver
  *         is missing or of another version). `message`, if not NULL, gets one line for people that
- *         names the remedy; 512 bytes hold every one.
+ *         names the remedy; 512 bytes hold every one. With SPATE_OK: what people should know, such
+ *         as damaged records that were given up and are fetched from the others; "": nothing.
  */
 SPATE_API spate_err spate_open(const struct spate_options *options, struct spate **ret_spate,
                                char *message, size_t message_bytes) SPATE_MUST_CHECK;

@@ -148,6 +148,55 @@ static spate_err compare_with_snapshot(struct spate_node *node, struct spate_sto
     return SPATE_OK;
 }
 
+/* Whether others have what is lost here. A core that joined knows that there are. */
+static bool has_other_voters(const struct spate_node *node)
+{
+    const struct spate_membership *membership = &node->options.membership;
+
+    for (uint32_t i = 0; i < membership->count; i++) {
+        const struct spate_member *member = &membership->members[i];
+        if (member->id != node->options.self && (member->is_voter || member->is_voter_next)) {
+            return true;
+        }
+    }
+    return membership->count == 0;
+}
+
+/*
+ * The log is damaged behind what load says. What is lost is with the other voters, if there are
+ * any, and this core is mute until it has it again (docs/adr/0014). Who they are is for all that
+ * is left of the log to say, and for the newest snapshot. A state machine that keeps its state by
+ * itself must not be ahead of that.
+ */
+static spate_err repair(struct spate_node *node, struct spate_store_loaded *loaded)
+{
+    struct spate_store *store = node->store;
+    const spate_index applied = node->options.fsm->applied(node->options.fsm);
+    spate_index kept = loaded->last;
+    struct spate_entry_id snapshot;
+    spate_err err = SPATE_OK;
+
+    spate_assert(loaded->is_damaged);
+    if (spate_node_newest_snapshot(node, &snapshot)) {
+        kept = snapshot.index > kept ? snapshot.index : kept;
+        err = spate_node_snapshot_membership(node, &node->options.membership,
+                                             &node->options.membership_index);
+    }
+    const spate_index known = node->options.membership_index > loaded->base.index
+                                  ? node->options.membership_index
+                                  : loaded->base.index;
+    if (err == SPATE_OK) {
+        err = spate_node_find_membership(node, known + 1, loaded->last + 1);
+    }
+    if (err == SPATE_OK && (!has_other_voters(node) || applied > kept)) {
+        err = SPATE_ERR_CORRUPT;
+    }
+    if (err == SPATE_OK) {
+        err = store->ops->repair(store);
+    }
+    return err == SPATE_OK ? store->ops->load(store, loaded) : err;
+}
+
 spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded *ret_loaded,
                              bool *ret_store_is_behind)
 {
@@ -156,6 +205,9 @@ spate_err spate_node_recover(struct spate_node *node, struct spate_store_loaded 
     spate_index first;
 
     spate_err err = store->ops->load(store, ret_loaded);
+    if (err == SPATE_OK && ret_loaded->is_damaged) {
+        err = repair(node, ret_loaded);
+    }
     if (err != SPATE_OK) {
         return err;
     }

@@ -12,6 +12,7 @@ struct checked {
     spate_ticket submitted;
     spate_ticket completed;
     spate_err failure; /* Final; SPATE_OK: none yet. */
+    bool is_damaged;
 };
 
 static spate_err checked_load(struct spate_store *store, struct spate_store_loaded *ret_loaded)
@@ -22,8 +23,30 @@ static spate_err checked_load(struct spate_store *store, struct spate_store_load
     const spate_err err = checked->inner->ops->load(checked->inner, ret_loaded);
     if (err == SPATE_OK) {
         spate_assert(ret_loaded->base.index <= ret_loaded->last);
+        spate_assert(!ret_loaded->is_damaged || checked->inner->ops->repair != NULL);
+        spate_assert(!ret_loaded->is_damaged || !ret_loaded->is_new);
+        checked->is_damaged = ret_loaded->is_damaged;
         checked->base = ret_loaded->base.index;
         checked->last = ret_loaded->last;
+    }
+    return err;
+}
+
+static spate_err checked_repair(struct spate_store *store)
+{
+    struct checked *checked = (struct checked *)store;
+    struct spate_store_loaded loaded;
+
+    spate_assert(checked->is_damaged);
+    spate_assert(checked->submitted == 0);
+    spate_err err = checked->inner->ops->repair(checked->inner);
+    if (err == SPATE_OK) {
+        err = checked->inner->ops->load(checked->inner, &loaded);
+    }
+    if (err == SPATE_OK) {
+        spate_assert(!loaded.is_damaged && loaded.hard_state.is_mute);
+        spate_assert(loaded.last == checked->last && loaded.base.index == checked->base);
+        checked->is_damaged = false;
     }
     return err;
 }
@@ -73,6 +96,7 @@ static spate_err checked_submit(struct spate_store *store, const struct spate_st
 
     spate_assert(batch->has_hard_state || batch->has_reset || batch->has_truncate ||
                  batch->span_count > 0);
+    spate_assert(!checked->is_damaged);
     const spate_index last = last_after(checked, batch);
     const spate_err err = checked->inner->ops->submit(checked->inner, batch, &ticket);
     if (err != SPATE_OK) {
@@ -128,6 +152,7 @@ static void checked_close(struct spate_store *store)
 static const struct spate_store_ops checked_ops = {
     .name = "checked",
     .load = checked_load,
+    .repair = checked_repair,
     .read = checked_read,
     .submit = checked_submit,
     .poll = checked_poll,

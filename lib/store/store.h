@@ -64,7 +64,8 @@ typedef uint64_t spate_ticket;
 
 /* What load found. Entries lie between base (exclusive) and last (inclusive). */
 struct spate_store_loaded {
-    bool is_new; /* Nothing was ever stored here. */
+    bool is_new;     /* Nothing was ever stored here. */
+    bool is_damaged; /* What stood behind `last` is lost: nothing is taken before `repair`. */
     struct spate_hard_state hard_state;
     struct spate_entry_id base;
     spate_index last;
@@ -77,6 +78,16 @@ struct spate_store_ops {
 
     /* What stands in the store, before the first submit. SPATE_ERR_CORRUPT, SPATE_ERR_IO. */
     spate_err (*load)(struct spate_store *store, struct spate_store_loaded *ret_loaded);
+
+    /*
+     * Gives up what is damaged, and all that stood behind it: first it is made durable that this
+     * core is mute, for it has acknowledged what is now lost; then the log ends at `last`. Load
+     * says so, and batches are taken. An opening after a crash in between goes on with it.
+     *
+     * Requires: load said is_damaged, and other voters have the entries. NULL: it never says so.
+     * Errors:   SPATE_ERR_IO
+     */
+    spate_err (*repair)(struct spate_store *store);
 
     /*
      * Reads the span that begins at `first`, with at most `bytes_max` bytes (at least one entry),
@@ -116,6 +127,7 @@ struct spate_store {
     uint64_t batch_bytes_max; /* The largest batch that submit takes. */
     enum spate_durability durability;
     const _Atomic bool *is_low; /* Little free space: no more proposals, please. NULL: never. */
+    const char *damage;         /* What was found damaged, in one line for people. NULL: nothing. */
 };
 
 /* Thread: the owner's. */

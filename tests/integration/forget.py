@@ -138,6 +138,36 @@ def an_older_copy_is_noticed():
         assert get(cluster, follower, "late29") == b"29"
 
 
+def a_damaged_record_is_fetched_from_the_others():
+    with Cluster() as cluster:
+        cluster.start()
+        cluster.wait_ready()
+        for number in range(30):
+            put(cluster, number % 3 + 1, f"key{number}", b"%d" % number)
+        cluster.wait_equal()
+        leader = cluster.leader()
+        for core in (leader % 3 + 1, leader):
+            cluster.stop(core)
+            with open(cluster.data(core) + "/wal-0000000000000001", "r+b") as log:
+                log.seek(10 * 4096 + 140)  # In the tenth group or so.
+                byte = log.read(1)
+                log.seek(-1, 1)
+                log.write(bytes([byte[0] ^ 1]))
+            cluster.start(core)
+            wait_back(cluster, core)
+            for text in ("wal-0000000000000001, byte 40960", "is fetched from the other members",
+                         "brought up to date: this core votes"):
+                wait_for(f"'{text}' in the log", lambda t=text, c=core: t in cluster.log(c))
+            for number in range(30):
+                assert get(cluster, core, f"key{number}") == b"%d" % number
+            put_through_anybody(cluster, f"after{core}")
+        cluster.stop()  # What was repaired is whole, and says no more of it.
+        cluster.start()
+        cluster.wait_ready()
+        cluster.wait_equal()
+        assert cluster.log(leader).count("is damaged") == 1
+
+
 def a_founder_that_comes_late_is_brought_in():
     with Cluster() as cluster:
         cluster.start(1, 2)
@@ -169,6 +199,7 @@ run_tests([
     one_core_alone_has_promised_nothing_to_others,
     an_emptied_disk_is_noticed,
     an_older_copy_is_noticed,
+    a_damaged_record_is_fetched_from_the_others,
     a_founder_that_comes_late_is_brought_in,
     a_directory_is_of_one_durability,
 ])

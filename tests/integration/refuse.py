@@ -174,6 +174,7 @@ def writes_are_refused_while_space_is_low():
             code, _, err = cluster.cli("kv", "put", "k", "v", core=core)
             assert code == IO and "free space" in err, (code, err)
         assert b"(disk low)" in cluster.cli("status")[1]
+        wait_for("a line in the log", lambda: "little free space left" in cluster.log(1))
         cluster.stop()
         cluster.start(more=["--disk.low", "1M"])
         cluster.wait_ready()
@@ -196,7 +197,7 @@ def data_stays_in_the_format_that_it_has():
 
 
 def damaged_data_is_refused_and_kept():
-    with Cluster() as cluster:
+    with Cluster(1) as cluster:  # Nobody else has what is lost.
         cluster.start()
         cluster.wait_ready()
         for i in range(20):

@@ -1,7 +1,8 @@
 /*
  * Nodes that forget what they promised: in some seeds every crash does, as in memory mode, and the
- * node knows it; in others it may find its disk empty, and does not know. Never so many that no
- * majority remembers: then the cluster would have to stand still for good.
+ * node knows it; in others it may find its disk empty, and does not know; or its store finds
+ * records damaged. Never so many that no majority remembers: then the cluster would have to stand
+ * still for good.
  */
 #include "node/node_internal.h"
 #include "raft/raft_internal.h"
@@ -17,6 +18,11 @@ void sim_draw_forgetting(struct sim *sim)
     if (!sim->options.is_calm && !sim->options.has_churn) {
         sim->options.forgetting =
             kinds[spate_prng_below(&sim->forgetting, SPATE_ARRAY_COUNT(kinds))];
+        /* Half of those that would forget nothing have disks that rot. */
+        if (sim->options.forgetting == SIM_FORGETS_NOTHING &&
+            spate_prng_below(&sim->forgetting, 2) == 0) {
+            sim->options.forgetting = SIM_FORGETS_RECORDS;
+        }
     }
 }
 
@@ -60,8 +66,12 @@ void sim_forget(struct sim *sim, uint32_t i)
         (!is_known && spate_prng_below(&sim->forgetting, 2) == 0)) {
         return;
     }
-    spate_store_image_forget(node->image, is_known);
-    spate_snapshots_image_clear(&node->snapshot);
+    if (sim->options.forgetting != SIM_FORGETS_RECORDS) {
+        spate_store_image_forget(node->image, is_known);
+        spate_snapshots_image_clear(&node->snapshot);
+    } else if (!spate_store_image_damage(node->image, spate_prng_next(&sim->forgetting))) {
+        return;
+    }
     for (uint32_t term = 0; term < SIM_TERMS_MAX; term++) {
         sim->votes[i][term] = 0; /* It may vote again: no such vote may matter. */
     }

@@ -30,8 +30,9 @@
 /* What a crash takes away besides what was not durable. */
 enum sim_forgetting {
     SIM_FORGETS_NOTHING,
-    SIM_FORGETS_MEMORY, /* Everything, and the node knows it. */
-    SIM_FORGETS_DISK,   /* Everything, now and then, and the node does not know it. */
+    SIM_FORGETS_MEMORY,  /* Everything, and the node knows it. */
+    SIM_FORGETS_DISK,    /* Everything, now and then, and the node does not know it. */
+    SIM_FORGETS_RECORDS, /* Now and then a record and all behind it, which the store finds. */
 };
 
 /* What a seed decides about a run. */

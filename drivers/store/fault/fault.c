@@ -20,6 +20,8 @@ struct spate_store_image {
     struct stored *entries; /* entries[i] has the index base.index + 1 + i. */
     uint64_t count;
     uint64_t capacity;
+    uint64_t whole; /* Entries before the first that is damaged. */
+    bool is_damaged;
 };
 
 /* A batch that is not durable: spans and their bytes are copies, in the same block. */
@@ -105,10 +107,23 @@ static spate_err image_apply(struct spate_store_image *image, const struct spate
 static spate_err fault_load(struct spate_store *store, struct spate_store_loaded *ret_loaded)
 {
     const struct spate_store_image *image = ((struct fault *)store)->options.image;
+    const uint64_t count = image->is_damaged ? image->whole : image->count;
     *ret_loaded = (struct spate_store_loaded){.is_new = !image->is_written,
+                                              .is_damaged = image->is_damaged,
                                               .hard_state = image->hard_state,
                                               .base = image->base,
-                                              .last = image->base.index + image->count};
+                                              .last = image->base.index + count};
+    return SPATE_OK;
+}
+
+static spate_err fault_repair(struct spate_store *store)
+{
+    struct spate_store_image *image = ((struct fault *)store)->options.image;
+
+    spate_assert(image->is_damaged);
+    image_cut(image, image->whole);
+    image->hard_state.is_mute = true;
+    image->is_damaged = false;
     return SPATE_OK;
 }
 
@@ -117,15 +132,16 @@ static spate_err fault_read(struct spate_store *store, spate_index first, uint32
 {
     struct fault *fault = (struct fault *)store;
     const struct spate_store_image *image = fault->options.image;
+    const uint64_t count = image->is_damaged ? image->whole : image->count;
 
-    if (first <= image->base.index || first - image->base.index > image->count) {
+    if (first <= image->base.index || first - image->base.index > count) {
         return SPATE_ERR_NOT_FOUND;
     }
     uint64_t at = first - image->base.index - 1;
     struct spate_log_span span = {.first = first, .term = image->entries[at].term};
     uint64_t bytes = 0;
     uint64_t end = at;
-    while (end < image->count && image->entries[end].term == span.term &&
+    while (end < count && image->entries[end].term == span.term &&
            (end == at || bytes + image->entries[end].stride <= bytes_max)) {
         bytes += image->entries[end++].stride;
     }
@@ -230,6 +246,7 @@ static void fault_close(struct spate_store *store)
 static const struct spate_store_ops fault_ops = {
     .name = "fault",
     .load = fault_load,
+    .repair = fault_repair,
     .read = fault_read,
     .submit = fault_submit,
     .poll = fault_poll,
@@ -254,6 +271,27 @@ void spate_store_image_forget(struct spate_store_image *image, bool is_mute)
     image->base = (struct spate_entry_id){.term = 0, .index = 0};
     image->hard_state = (struct spate_hard_state){.is_mute = is_mute};
     image->is_written = is_mute;
+    image->is_damaged = false;
+}
+
+bool spate_store_image_damage(struct spate_store_image *image, uint64_t draw)
+{
+    spate_assert(image->is_written || image->count == 0);
+    if (image->count == 0 || image->is_damaged) {
+        return false;
+    }
+    image->is_damaged = true;
+    image->whole = draw % image->count;
+    /* What held when the last whole entry was written: anything newer is lost with the others. */
+    const struct spate_entry_id last = {
+        .term = image->whole > 0 ? image->entries[image->whole - 1].term : image->base.term,
+        .index = image->base.index + image->whole};
+    image->hard_state.term = last.term;
+    image->hard_state.vote = 0;
+    if (image->hard_state.commit > last.index) {
+        image->hard_state.commit = last.index;
+    }
+    return true;
 }
 
 struct spate_hard_state spate_store_image_hard_state(const struct spate_store_image *image)
@@ -263,7 +301,9 @@ struct spate_hard_state spate_store_image_hard_state(const struct spate_store_im
 
 spate_term spate_store_image_term(const struct spate_store_image *image, spate_index index)
 {
-    if (index <= image->base.index || index - image->base.index > image->count) {
+    const uint64_t count = image->is_damaged ? image->whole : image->count;
+
+    if (index <= image->base.index || index - image->base.index > count) {
         return 0;
     }
     return image->entries[index - image->base.index - 1].term;

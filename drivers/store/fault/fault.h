@@ -25,6 +25,9 @@ spate_term spate_store_image_term(const struct spate_store_image *image, spate_i
  * Requires: no store is on it. */
 void spate_store_image_forget(struct spate_store_image *image, bool is_mute);
 
+/* Damages an entry that `draw` chooses. False: there is none. Requires: no store is on it. */
+bool spate_store_image_damage(struct spate_store_image *image, uint64_t draw);
+
 struct spate_store_fault_options {
     struct spate_store_image *image; /* Outlives the store. */
     uint64_t seed;

@@ -1,9 +1,11 @@
 #include "files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +17,45 @@
 void spate_wal_name(char name[WAL_NAME_BYTES], uint64_t segment)
 {
     (void)snprintf(name, WAL_NAME_BYTES, "wal-%016llx", (unsigned long long)segment);
+}
+
+/* The number of a segment from its name; 0: the name is none. */
+static uint64_t segment_of(const char *name)
+{
+    unsigned long long segment = 0;
+    char again[WAL_NAME_BYTES];
+
+    if (sscanf(name, "wal-%16llx", &segment) != 1) {
+        return 0;
+    }
+    spate_wal_name(again, segment);
+    return strcmp(name, again) == 0 ? segment : 0;
+}
+
+enum wal_outcome spate_wal_find_segments(int directory_fd, struct wal_segments *ret_segments)
+{
+    const int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+
+    *ret_segments = (struct wal_segments){0};
+    if (directory == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return WAL_FAILED;
+    }
+    for (struct dirent *e = readdir(directory); e != NULL; e = readdir(directory)) {
+        const uint64_t segment = segment_of(e->d_name);
+        if (segment != 0) {
+            const bool is_lowest = ret_segments->count == 0 || segment < ret_segments->lowest;
+            ret_segments->lowest = is_lowest ? segment : ret_segments->lowest;
+            ret_segments->highest =
+                segment > ret_segments->highest ? segment : ret_segments->highest;
+            ret_segments->count++;
+        }
+    }
+    (void)closedir(directory);
+    return WAL_DONE;
 }
 
 static enum wal_outcome outcome_of(int error)
@@ -71,6 +112,32 @@ static enum wal_outcome fill(int fd, const struct wal_new_segment *order)
         }
     }
     return fsync(fd) == 0 ? WAL_DONE : outcome_of(errno);
+}
+
+enum wal_outcome spate_wal_clear_segment(const struct wal_new_segment *order, uint32_t at)
+{
+    char name[WAL_NAME_BYTES];
+    enum wal_outcome outcome = WAL_DONE;
+
+    spate_assert(at < order->bytes);
+    spate_wal_name(name, order->segment);
+    const int fd = openat(order->directory_fd, name, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return outcome_of(errno);
+    }
+    while (at < order->bytes && outcome == WAL_DONE) {
+        const uint32_t left = order->bytes - at;
+        const uint32_t piece = left < order->zeros_bytes ? left : order->zeros_bytes;
+        if (pwrite(fd, order->zeros, piece, (off_t)at) != (ssize_t)piece) {
+            outcome = WAL_FAILED;
+        }
+        at += piece;
+    }
+    if (outcome == WAL_DONE && fdatasync(fd) != 0) {
+        outcome = WAL_FAILED;
+    }
+    (void)close(fd);
+    return outcome;
 }
 
 /* Takes the segment that is not needed away from its name, for good, before it is overwritten. */
@@ -136,15 +203,20 @@ enum wal_outcome spate_wal_make_segment(const struct wal_new_segment *order)
     return outcome;
 }
 
+enum wal_outcome spate_wal_remove_file(int directory_fd, const char *name)
+{
+    if (unlinkat(directory_fd, name, 0) != 0 || fsync(directory_fd) != 0) {
+        return outcome_of(errno);
+    }
+    return WAL_DONE;
+}
+
 enum wal_outcome spate_wal_remove_segment(int directory_fd, uint64_t segment)
 {
     char name[WAL_NAME_BYTES];
 
     spate_wal_name(name, segment);
-    if (unlinkat(directory_fd, name, 0) != 0 || fsync(directory_fd) != 0) {
-        return outcome_of(errno);
-    }
-    return WAL_DONE;
+    return spate_wal_remove_file(directory_fd, name);
 }
 
 enum wal_outcome spate_wal_write_file(int directory_fd, const char *name, const uint8_t *bytes,

@@ -169,6 +169,7 @@ static void wal_close(struct spate_store *store)
 static const struct spate_store_ops wal_ops = {
     .name = "wal",
     .load = spate_wal_load,
+    .repair = spate_wal_repair,
     .read = spate_wal_read,
     .submit = wal_submit,
     .poll = wal_poll,
@@ -210,6 +211,26 @@ static spate_err open_end(struct wal_store *wal)
     return wal->fd >= 0 ? SPATE_OK : SPATE_ERR_IO;
 }
 
+spate_err spate_wal_start(struct wal_store *wal)
+{
+    spate_assert(!wal->is_started);
+    spate_err err = wal->is_damaged ? spate_wal_cut(wal) : SPATE_OK;
+    if (err == SPATE_OK) {
+        err = open_end(wal);
+    }
+    if (err == SPATE_OK) {
+        err = spate_wal_ahead_start(&wal->ahead);
+    }
+    if (err == SPATE_OK && wal->is_mending) {
+        err = spate_wal_end_repair(wal);
+    }
+    if (err == SPATE_OK) {
+        wal->is_started = pthread_create(&wal->thread, NULL, spate_wal_write_forever, wal) == 0;
+        err = wal->is_started ? SPATE_OK : SPATE_ERR_NO_MEMORY;
+    }
+    return err;
+}
+
 static spate_err open_all(struct wal_store *wal, const struct spate_store_wal_options *options,
                           const struct spate_complaint *complaint)
 {
@@ -241,10 +262,7 @@ static spate_err open_all(struct wal_store *wal, const struct spate_store_wal_op
         wal->ahead.segment_bytes = wal->segment_bytes;
         err = reserve_memory(wal, staging);
     }
-    if (err == SPATE_OK) {
-        err = open_end(wal);
-    }
-    return err == SPATE_OK ? spate_wal_ahead_start(&wal->ahead) : err;
+    return err == SPATE_OK && (!wal->is_damaged || wal->is_mending) ? spate_wal_start(wal) : err;
 }
 
 spate_err spate_store_wal_create(const struct spate_store_wal_options *options,
@@ -268,11 +286,7 @@ spate_err spate_store_wal_create(const struct spate_store_wal_options *options,
     wal->directory_fd = wal->fd = wal->read_fd = wal->work_fd = -1;
     wal->ahead.wake_fd = wal->ahead.ready_fd = -1;
     (void)spate_complain(&complaint, SPATE_OK, "%s", "");
-    spate_err err = open_all(wal, options, &complaint);
-    if (err == SPATE_OK) {
-        wal->is_started = pthread_create(&wal->thread, NULL, spate_wal_write_forever, wal) == 0;
-        err = wal->is_started ? SPATE_OK : SPATE_ERR_NO_MEMORY;
-    }
+    const spate_err err = open_all(wal, options, &complaint);
     wal->directory = NULL; /* The caller's. */
     if (err != SPATE_OK) {
         if (message != NULL && message[0] == '\0') {

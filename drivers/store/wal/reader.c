@@ -43,7 +43,9 @@ spate_err spate_wal_load(struct spate_store *store, struct spate_store_loaded *r
 
     spate_assert(wal->submitted == 0); /* Before the first submit: the store thread is idle. */
     *ret_loaded = (struct spate_store_loaded){
-        .is_new = wal->loaded_hard_state.term == 0 && wal->index.last == 0,
+        .is_new = wal->loaded_hard_state.term == 0 && wal->index.last == 0 && !wal->is_damaged &&
+                  !wal->loaded_hard_state.is_mute,
+        .is_damaged = wal->is_damaged,
         .hard_state = wal->loaded_hard_state,
         .base = wal->index.base,
         .last = wal->index.last,

@@ -1,7 +1,7 @@
 /* What stands in the directory when the store is opened: whose it is, and the whole groups. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -17,37 +17,53 @@
 #define PARAMETERS_BYTES 32u
 #define FILE_BYTES       (SPATE_IDENTITY_BYTES + PARAMETERS_BYTES)
 
-#define REMEDY \
-    "keep a copy for examination, and bring this core back as a new member from the others"
-
 struct recovery {
     struct wal_store *wal;
     const struct spate_complaint *complaint;
     uint8_t *image; /* Of one segment. */
-    uint64_t lowest, highest, count;
+    struct wal_segments segments;
+    uint64_t lowest; /* Number of the first segment. */
     struct wal_pointer pointer;
     struct wal_state before; /* The group that is visited. */
     bool has_leftover;       /* Something lies behind the end. */
+    bool lacks_beginning;    /* Nothing that is whole is of use. */
 };
 
-static spate_err damaged(const struct recovery *recovery, uint64_t segment, uint32_t at)
+/* What is damaged, for the line that says so. */
+__attribute__((format(printf, 2, 3))) static spate_err found_damage(const struct recovery *recovery,
+                                                                    const char *format, ...)
 {
-    const struct wal_store *wal = recovery->wal;
-    char name[WAL_NAME_BYTES];
+    struct wal_store *wal = recovery->wal;
+    char what[128];
+    va_list arguments;
 
-    spate_wal_name(name, segment);
-    return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT,
-                          "the data in %s is damaged (%s, byte %u: the record behind index %llu); "
-                          "%s",
-                          wal->directory, name, at, (unsigned long long)wal->place.state.last.index,
-                          REMEDY);
+    va_start(arguments, format);
+    (void)vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    (void)snprintf(wal->damage, sizeof wal->damage, "the data in %.256s is damaged (%s)",
+                   wal->directory, what);
+    return SPATE_ERR_CORRUPT;
 }
 
-static spate_err missing(const struct recovery *recovery, const char *what)
+/* The log is whole up to there: at 0 the segment is not what it must be from its beginning. */
+static spate_err damaged(struct recovery *recovery, uint64_t segment, uint32_t at)
 {
-    return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT,
-                          "the data in %s is damaged (%s is missing); %s", recovery->wal->directory,
-                          what, REMEDY);
+    struct wal_store *wal = recovery->wal;
+    char name[WAL_NAME_BYTES];
+
+    wal->place.segment = segment;
+    wal->is_fresh = at == 0;
+    wal->at = at == 0 ? SPATE_WAL_BLOCK_BYTES : at;
+    recovery->lacks_beginning = at == 0 && segment == recovery->lowest;
+    spate_wal_name(name, segment);
+    return found_damage(recovery, "%s, byte %u: the record behind index %llu", name, at,
+                        (unsigned long long)wal->place.state.last.index);
+}
+
+static spate_err missing(struct recovery *recovery, const char *what)
+{
+    recovery->lacks_beginning = true;
+    return found_damage(recovery, "%s is missing", what);
 }
 
 static spate_err failed(const struct recovery *recovery, const char *what)
@@ -56,39 +72,6 @@ static spate_err failed(const struct recovery *recovery, const char *what)
     return spate_complain(recovery->complaint,
                           error == EACCES || error == EPERM ? SPATE_ERR_PERMISSION : SPATE_ERR_IO,
                           "%s: %s: %s", recovery->wal->directory, what, strerror(error));
-}
-
-/* The number of a segment from its name; 0: the name is none. */
-static uint64_t segment_of(const char *name)
-{
-    unsigned long long segment = 0;
-    char again[WAL_NAME_BYTES];
-
-    if (sscanf(name, "wal-%16llx", &segment) != 1) {
-        return 0;
-    }
-    spate_wal_name(again, segment);
-    return strcmp(name, again) == 0 ? segment : 0;
-}
-
-static spate_err find_segments(struct recovery *recovery)
-{
-    DIR *directory = opendir(recovery->wal->directory);
-
-    if (directory == NULL) {
-        return failed(recovery, "cannot list the directory");
-    }
-    for (struct dirent *e = readdir(directory); e != NULL; e = readdir(directory)) {
-        const uint64_t segment = segment_of(e->d_name);
-        if (segment != 0) {
-            recovery->lowest =
-                recovery->count == 0 || segment < recovery->lowest ? segment : recovery->lowest;
-            recovery->highest = segment > recovery->highest ? segment : recovery->highest;
-            recovery->count++;
-        }
-    }
-    (void)closedir(directory);
-    return SPATE_OK;
 }
 
 /* Reads a segment into the image. CORRUPT: there is none of the right size; no line is written. */
@@ -171,26 +154,17 @@ static void look_behind_end(struct recovery *recovery)
 static spate_err clear_behind_end(struct recovery *recovery)
 {
     const struct wal_store *wal = recovery->wal;
-    const uint32_t at = wal->is_fresh ? 0 : wal->at;
-    const uint32_t size = wal->segment_bytes - at;
-    char name[WAL_NAME_BYTES];
+    const struct wal_new_segment order = {.directory_fd = wal->directory_fd,
+                                          .segment = wal->place.segment,
+                                          .bytes = wal->segment_bytes,
+                                          .zeros = wal->ahead.zeros,
+                                          .zeros_bytes = WAL_ZEROS_BYTES};
 
-    if (!recovery->has_leftover) {
+    if (!recovery->has_leftover ||
+        spate_wal_clear_segment(&order, wal->is_fresh ? 0 : wal->at) == WAL_DONE) {
         return SPATE_OK;
     }
-    spate_wal_name(name, wal->place.segment);
-    memset(recovery->image, 0, size);
-    const int fd = openat(wal->directory_fd, name, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || pwrite(fd, recovery->image, size, (off_t)at) != (ssize_t)size ||
-        fdatasync(fd) != 0) {
-        const spate_err err = failed(recovery, name);
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return err;
-    }
-    (void)close(fd);
-    return SPATE_OK;
+    return failed(recovery, "cannot clear the end of the log");
 }
 
 /* The one made ahead holds nothing; one that is not all zero is made again. */
@@ -201,17 +175,17 @@ static spate_err check_ahead(struct recovery *recovery)
     const struct wal_place nowhere = {.segment = next};
 
     atomic_store(&wal->ahead.ready, wal->place.segment);
-    if (recovery->highest < next) {
+    if (recovery->segments.highest < next) {
         return SPATE_OK;
     }
     const spate_err err = read_segment(recovery, next);
     if (err != SPATE_OK && err != SPATE_ERR_CORRUPT) {
         return err;
     }
-    if (recovery->highest > next ||
+    if (recovery->segments.highest > next ||
         (err == SPATE_OK &&
          !spate_wal_is_unused(recovery->image, wal->segment_bytes, wal->salt, &nowhere))) {
-        return damaged(recovery, wal->place.segment, wal->at);
+        return damaged(recovery, wal->place.segment, wal->is_fresh ? 0 : wal->at);
     }
     if (err == SPATE_OK && spate_wal_zero_sectors(recovery->image, wal->segment_bytes) ==
                                wal->segment_bytes / SPATE_WAL_SECTOR_BYTES) {
@@ -253,32 +227,77 @@ static spate_err scan_segment(struct recovery *recovery, uint64_t number, bool *
     return SPATE_OK;
 }
 
+/* Whether entries behind the base are not here. */
+static bool lacks_first(const struct wal_index *index)
+{
+    return index->last > index->base.index &&
+           (index->count == 0 || index->points[0].first > index->base.index + 1);
+}
+
 static spate_err scan_all(struct recovery *recovery)
 {
     struct wal_store *wal = recovery->wal;
     bool goes_on = true;
 
-    if (recovery->count != recovery->highest - recovery->lowest + 1) {
-        return missing(recovery, "a segment");
-    }
     wal->place = (struct wal_place){.segment = recovery->lowest, .group_next = 1};
     for (uint64_t s = recovery->lowest; goes_on; s++) {
-        if (s > recovery->highest) {
-            return missing(recovery, "the last segment");
-        }
         const spate_err err = scan_segment(recovery, s, &goes_on);
         if (err != SPATE_OK) {
             return err;
         }
     }
-    const struct wal_index *index = &wal->index;
-    if (index->last > index->base.index &&
-        (index->count == 0 || index->points[0].first > index->base.index + 1)) {
+    if (lacks_first(&wal->index)) {
         return missing(recovery, "the first segment");
     }
     /* Nothing is changed before all is known to be whole. */
     const spate_err err = check_ahead(recovery);
     return err == SPATE_OK ? clear_behind_end(recovery) : err;
+}
+
+/*
+ * What stands before the damage is what the log is from now on, hard state and commit as they were
+ * then: later ones may speak of entries that are lost. Segments that a later base let go may be
+ * gone already; then the base is where the first one that is left begins.
+ */
+static void keep_what_is_whole(struct recovery *recovery)
+{
+    struct wal_store *wal = recovery->wal;
+    struct wal_index *index = &wal->index;
+
+    if (lacks_first(index) && index->count > 0 && index->points[0].term_before != 0) {
+        index->base.term = index->points[0].term_before;
+        index->base.index = index->points[0].first - 1;
+        wal->place.state.base = index->base;
+    }
+    if (recovery->lacks_beginning || lacks_first(index)) {
+        const struct spate_hard_state hard_state = {.term = wal->place.state.hard_state.term,
+                                                    .vote = wal->place.state.hard_state.vote};
+        wal->place =
+            (struct wal_place){.segment = 1, .group_next = 1, .state = {.hard_state = hard_state}};
+        wal->is_fresh = true;
+        wal->at = SPATE_WAL_BLOCK_BYTES;
+        index->base = (struct spate_entry_id){0};
+        index->last = 0;
+        index->count = 0;
+        recovery->pointer = (struct wal_pointer){0};
+        recovery->lowest = 1;
+    }
+    atomic_store(&wal->ahead.ready, wal->place.segment);
+}
+
+/* Whoever accepts damage opens what is left of the log; a repair that has begun goes on. */
+static spate_err settle_damage(struct recovery *recovery, bool is_accepted)
+{
+    struct wal_store *wal = recovery->wal;
+
+    if (!is_accepted && !wal->is_mending) {
+        return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT, "%s; %s", wal->damage,
+                              WAL_REMEDY);
+    }
+    keep_what_is_whole(recovery);
+    wal->is_damaged = true;
+    wal->store.damage = wal->damage;
+    return SPATE_OK;
 }
 
 static void encode_file(const struct wal_store *wal, const struct spate_store_identity *identity,
@@ -321,7 +340,7 @@ static spate_err decode_file(struct recovery *recovery, const uint8_t bytes[FILE
         wal->segment_bytes < 2 * RESERVE_BYTES) {
         return spate_complain(recovery->complaint, SPATE_ERR_CORRUPT,
                               "the identity of the data in %s is damaged; %s", wal->directory,
-                              REMEDY);
+                              WAL_REMEDY);
     }
     return spate_place_compare(&stored, wanted, wal->directory, recovery->complaint);
 }
@@ -331,15 +350,19 @@ static spate_err check_unfounded(struct recovery *recovery)
 {
     struct wal_store *wal = recovery->wal;
 
-    if (recovery->count == 0) {
+    if (recovery->segments.count == 0) {
         return SPATE_OK;
     }
-    spate_err err = recovery->highest == 1 ? read_segment(recovery, 1) : SPATE_ERR_CORRUPT;
+    spate_err err = recovery->segments.highest == 1 ? read_segment(recovery, 1) : SPATE_ERR_CORRUPT;
     if (err == SPATE_OK && spate_wal_zero_sectors(recovery->image, wal->segment_bytes) !=
                                wal->segment_bytes / SPATE_WAL_SECTOR_BYTES) {
         err = SPATE_ERR_CORRUPT;
     }
-    return err == SPATE_ERR_CORRUPT ? missing(recovery, WAL_IDENTITY_NAME) : err;
+    return err == SPATE_ERR_CORRUPT
+               ? spate_complain(recovery->complaint, err,
+                                "the data in %s is damaged (%s is missing); %s", wal->directory,
+                                WAL_IDENTITY_NAME, WAL_REMEDY)
+               : err;
 }
 
 static spate_err found(struct recovery *recovery, const struct spate_store_identity *identity)
@@ -396,7 +419,10 @@ static spate_err recover_data(struct recovery *recovery,
                               const struct spate_store_wal_options *options)
 {
     struct wal_store *wal = recovery->wal;
-    spate_err err = find_segments(recovery);
+    spate_err err = spate_wal_find_segments(wal->directory_fd, &recovery->segments) == WAL_DONE
+                        ? SPATE_OK
+                        : failed(recovery, "cannot list the directory");
+    recovery->lowest = recovery->segments.lowest;
     const spate_err identity =
         err == SPATE_OK ? read_identity(recovery, &options->identity) : SPATE_OK;
 
@@ -413,7 +439,8 @@ static spate_err recover_data(struct recovery *recovery,
     if (identity == SPATE_ERR_NOT_FOUND) {
         return found(recovery, &options->identity);
     }
-    return recovery->count > 0 ? scan_all(recovery) : missing(recovery, "every segment");
+    err = recovery->segments.count > 0 ? scan_all(recovery) : missing(recovery, "every segment");
+    return err == SPATE_ERR_CORRUPT ? settle_damage(recovery, options->accepts_damage) : err;
 }
 
 spate_err spate_wal_recover(struct wal_store *wal, const struct spate_store_wal_options *options,
@@ -422,6 +449,7 @@ spate_err spate_wal_recover(struct wal_store *wal, const struct spate_store_wal_
     struct recovery recovery = {.wal = wal, .complaint = complaint};
 
     (void)unlinkat(wal->directory_fd, "wal-new", 0);
+    wal->is_mending = faccessat(wal->directory_fd, WAL_MENDING_NAME, F_OK, 0) == 0;
     const spate_err err = recover_data(&recovery, options);
     free(recovery.image);
     if (err != SPATE_OK) {
@@ -429,6 +457,7 @@ spate_err spate_wal_recover(struct wal_store *wal, const struct spate_store_wal_
     }
     wal->pointer = recovery.pointer;
     wal->loaded_hard_state = wal->place.state.hard_state;
+    wal->loaded_hard_state.is_mute |= wal->is_mending;
     wal->released = recovery.lowest;
     wal->ahead.oldest = recovery.lowest;
     atomic_store(&wal->ahead.retire_below, recovery.lowest);

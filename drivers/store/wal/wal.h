@@ -16,6 +16,7 @@ struct spate_store_wal_options {
     uint64_t low_bytes;                   /* Free space below which is_low says so. 0: 256 MiB. */
     struct spate_store_identity identity; /* Written when founded, compared afterwards. */
     struct spate_waker *waker;            /* May be NULL. Outlives the store. */
+    bool accepts_damage; /* Opens with what stands before a damaged record; see repair. */
 };
 
 /*
@@ -23,9 +24,9 @@ struct spate_store_wal_options {
  *
  * Errors: SPATE_ERR_IN_USE       another process has the directory
  *         SPATE_ERR_MISMATCH     the data belongs to another node, cluster or format
- *         SPATE_ERR_CORRUPT, SPATE_ERR_IO, SPATE_ERR_PERMISSION, SPATE_ERR_NO_MEMORY,
- *         SPATE_ERR_INVALID (sizes)
- *         `message`, if not NULL, gets one line for people with the remedy.
+ *         SPATE_ERR_CORRUPT (with accepts_damage only when it is the identity), SPATE_ERR_IO,
+ * SPATE_ERR_PERMISSION, SPATE_ERR_NO_MEMORY, SPATE_ERR_INVALID (sizes) `message`, if not NULL, gets
+ * one line for people with the remedy.
  */
 spate_err spate_store_wal_create(const struct spate_store_wal_options *options,
                                  struct spate_store **ret_store, char *message,

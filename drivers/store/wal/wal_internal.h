@@ -18,6 +18,9 @@
 /* Room that stays in the last segment for hard state when no other can be made. */
 #define RESERVE_BYTES (1u << 20)
 
+#define WAL_REMEDY \
+    "keep a copy for examination, and bring this core back as a new member from the others"
+
 /* What the owner asks of the store thread, as it lies in the ring; spans and bytes follow. */
 enum request_kind { REQUEST_BATCH = 1, REQUEST_COMPACT = 2, REQUEST_RELEASE = 3 };
 
@@ -65,6 +68,8 @@ struct wal_store {
     uint64_t read_segment;
     uint8_t *read_buffer; /* A record. */
     struct spate_hard_state loaded_hard_state;
+    bool is_damaged; /* Behind `place`; nothing is written before the repair. */
+    char damage[512];
 
     /* The store thread's. */
     struct wal_place place;
@@ -73,6 +78,7 @@ struct wal_store {
     uint32_t at;      /* Where the next group goes. */
     bool is_fresh;    /* The segment's header is yet to be written, with the first group. */
     bool is_unsealed; /* The last group has entries or hard state, and no group behind it. */
+    bool is_mending;  /* A repair has begun: its mark is there. */
     uint8_t *buffer;  /* Blocks for a group without records, a segment's header, and a group: */
     uint8_t *empty, *group; /* in it; group_bytes_max at `group`. */
 
@@ -95,8 +101,18 @@ struct wal_store {
 spate_err spate_wal_recover(struct wal_store *wal, const struct spate_store_wal_options *options,
                             const struct spate_complaint *complaint);
 
+/* open.c: the store thread begins; what recovery has found is what it goes on from. */
+spate_err spate_wal_start(struct wal_store *wal) SPATE_MUST_CHECK;
+
+/* repair.c */
+spate_err spate_wal_repair(struct spate_store *store);
+spate_err spate_wal_cut(struct wal_store *wal) SPATE_MUST_CHECK;
+spate_err spate_wal_end_repair(struct wal_store *wal) SPATE_MUST_CHECK;
+
 /* writer.c: the store thread. */
 bool spate_wal_begin_segment(struct wal_store *wal); /* Also when the store is opened. */
+/* A group that says what hard state holds; likewise. */
+bool spate_wal_write_state(struct wal_store *wal, const struct spate_hard_state *hard_state);
 void *spate_wal_write_forever(void *context);
 
 /* reader.c: the owner's. */

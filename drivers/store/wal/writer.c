@@ -263,6 +263,14 @@ static bool has_room(const struct wal_store *wal, uint32_t record_bytes)
            wal->segment_bytes;
 }
 
+bool spate_wal_write_state(struct wal_store *wal, const struct spate_hard_state *hard_state)
+{
+    struct wal_group group = {.chain = wal->place.chain, .state = wal->place.state};
+
+    group.state.hard_state = *hard_state;
+    return (has_room(wal, 0) || next_segment(wal)) && write_group(wal, wal->group, &group);
+}
+
 /* *ret_batches: how many tickets that completes. */
 static bool write_what_is_staged(struct wal_store *wal, uint64_t *ret_batches)
 {
