@@ -21,8 +21,9 @@ struct search {
     uint32_t run;
 };
 
-/* Whether `rate` holds. False in *ret_is_done: the measurement failed. */
-static bool holds(struct search *search, struct cluster *cluster, double rate, bool *ret_is_done)
+/* Whether `rate` holds this time. False in *ret_is_done: the measurement failed. */
+static bool holds_once(struct search *search, struct cluster *cluster, double rate,
+                       bool *ret_is_done)
 {
     struct harness *harness = search->harness;
     char message[256] = "";
@@ -48,6 +49,21 @@ static bool holds(struct search *search, struct cluster *cluster, double rate, b
     harness_progress("highest rate, run %u of %u: %.0f entries/s, p99 %.1f us: %s", search->run + 1,
                      harness->runs, rate, p99 / 1e3, is_held ? "holds" : "too much");
     return is_held;
+}
+
+/* Two of three decide: one hiccup of the machine is more than a hundredth of a short look. */
+static bool holds(struct search *search, struct cluster *cluster, double rate, bool *ret_is_done)
+{
+    uint32_t held = 0;
+    uint32_t missed = 0;
+
+    *ret_is_done = true;
+    while (*ret_is_done && held < 2 && missed < 2) {
+        const bool is_held = holds_once(search, cluster, rate, ret_is_done);
+        held += is_held;
+        missed += !is_held;
+    }
+    return held == 2;
 }
 
 static bool find(void *context, struct cluster *cluster)
