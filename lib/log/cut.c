@@ -8,7 +8,7 @@
 static struct spate_log_segment *
 copy_head(struct spate_log *log, const struct spate_log_segment *from, spate_index last_kept)
 {
-    struct spate_log_segment *to = spate_log_take_segment(log, from->first);
+    struct spate_log_segment *to = spate_log_take_segment(log, from->first, 0);
     if (to == NULL) {
         return NULL;
     }

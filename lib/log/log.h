@@ -112,7 +112,8 @@ uint32_t spate_log_published_kinds(const struct spate_log *log);
  *
  * Thread:   writer.
  * Requires: nothing is staged; first - 1 <= last_kept <= last.
- * Errors:   SPATE_ERR_BUSY   as above; nothing changed.
+ * Errors:   SPATE_ERR_BUSY   readers hold what earlier cuts replaced; nothing changed. A spent
+ *                            budget is no obstacle: there is a spare segment for the copy.
  */
 spate_err spate_log_truncate(struct spate_log *log, spate_index last_kept) SPATE_MUST_CHECK;
 

@@ -71,7 +71,7 @@ struct spate_log {
     uint32_t published_kinds; /* … and of what was published last. */
     struct spate_reclaim *reclaim;
     uint32_t segment_bytes;
-    uint32_t segment_count; /* All there are. */
+    uint32_t segment_count; /* All there are: those of the budget, and the spare one. */
     uint32_t segments_free;
     uint32_t segments_retired;
     struct spate_log_retiree *free_segments;
@@ -82,8 +82,16 @@ struct spate_log {
     uint8_t *states;                    /* SPATE_LOG_STATES + 1 of them. */
 };
 
-/* pool.c: NULL when nothing is free, even after looking at what was reclaimed. */
-struct spate_log_segment *spate_log_take_segment(struct spate_log *log, spate_index first);
+/*
+ * A segment beyond the budget, which only truncations take: what frees memory must not wait for
+ * memory.
+ */
+#define SPATE_LOG_SPARE 1u
+
+/* pool.c: NULL when nothing is free, even after looking at what was reclaimed. `spare`: how many
+ * are to be left for others. */
+struct spate_log_segment *spate_log_take_segment(struct spate_log *log, spate_index first,
+                                                 uint32_t spare);
 struct spate_log_state *spate_log_take_state(struct spate_log *log);
 void spate_log_give_segment(struct spate_log *log, struct spate_log_segment *segment);
 void spate_log_give_state(struct spate_log *log, struct spate_log_state *state);

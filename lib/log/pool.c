@@ -71,7 +71,7 @@ spate_err spate_log_create(const struct spate_log_options *options, struct spate
     }
     log->reclaim = options->reclaim;
     log->segment_bytes = segment_bytes;
-    log->segment_count = (uint32_t)(options->budget_bytes / segment_bytes);
+    log->segment_count = (uint32_t)(options->budget_bytes / segment_bytes) + SPATE_LOG_SPARE;
     log->retired_tail = &log->retired_head;
     if (reserve_all(log) != SPATE_OK) {
         spate_log_destroy(log);
@@ -166,10 +166,12 @@ void spate_log_reclaim(struct spate_log *log)
     }
 }
 
-struct spate_log_segment *spate_log_take_segment(struct spate_log *log, spate_index first)
+struct spate_log_segment *spate_log_take_segment(struct spate_log *log, spate_index first,
+                                                 uint32_t spare)
 {
     spate_log_reclaim(log);
-    if (log->free_segments == NULL) {
+    spate_assert(spare <= SPATE_LOG_SPARE);
+    if (log->segments_free <= spare) {
         return NULL;
     }
     struct spate_log_segment *segment = (struct spate_log_segment *)(void *)log->free_segments;

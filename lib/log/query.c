@@ -78,7 +78,7 @@ uint64_t spate_log_retired_bytes(const struct spate_log *log)
 
 uint64_t spate_log_budget_bytes(const struct spate_log *log)
 {
-    return (uint64_t)log->segment_count * log->segment_bytes;
+    return (uint64_t)(log->segment_count - SPATE_LOG_SPARE) * log->segment_bytes;
 }
 
 uint32_t spate_log_segment_bytes(const struct spate_log *log)

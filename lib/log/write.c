@@ -11,7 +11,8 @@ static bool open_segment(struct spate_log *log)
     spate_assert(slot_count <= log->segment_count);
     spate_assert(slot_count == 0 || log->tail == state->slots[slot_count - 1].segment);
     spate_assert(log->tail == NULL || log->tail->count >= 1); /* No segment stays empty. */
-    struct spate_log_segment *segment = spate_log_take_segment(log, log->staged + 1);
+    struct spate_log_segment *segment =
+        spate_log_take_segment(log, log->staged + 1, SPATE_LOG_SPARE);
     if (segment == NULL) {
         return false;
     }
@@ -180,7 +181,7 @@ static spate_err stage_in_pieces(struct spate_log *log, spate_term term, const u
         return SPATE_ERR_MALFORMED;
     }
     spate_log_reclaim(log);
-    if (log->segments_free < segments) {
+    if (log->segments_free < segments + SPATE_LOG_SPARE) {
         return SPATE_ERR_BUSY;
     }
     while (count > 0) {
