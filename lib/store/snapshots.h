@@ -131,7 +131,8 @@ struct spate_snapshots_ops {
     /* What became of the commit, once. Never blocks. Errors: SPATE_ERR_IO: final. */
     spate_err (*poll)(struct spate_snapshots *snapshots, enum spate_snapshot_event *ret_event);
 
-    /* Opens the newest. SPATE_ERR_NOT_FOUND, SPATE_ERR_BUSY (too many readers), SPATE_ERR_IO. */
+    /* Opens the newest. SPATE_ERR_NOT_FOUND, SPATE_ERR_BUSY (too many readers, or a newer one is
+     * taking its place: after poll), SPATE_ERR_IO. */
     spate_err (*open)(struct spate_snapshots *snapshots,
                       struct spate_snapshot_manifest *ret_manifest,
                       struct spate_snapshot_reader **ret_reader);

@@ -200,7 +200,8 @@ static spate_err files_open(struct spate_snapshots *snapshots,
         spate_files_name(&files->newest, name);
         reader->fd = openat(files->directory_fd, name, O_RDONLY | O_CLOEXEC);
         if (reader->fd < 0) {
-            return SPATE_ERR_IO;
+            /* A newer one has taken its place already: poll will say so. */
+            return errno == ENOENT && files->is_writing ? SPATE_ERR_BUSY : SPATE_ERR_IO;
         }
         reader->is_open = true;
         *ret_manifest = files->newest;

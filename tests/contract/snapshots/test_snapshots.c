@@ -312,6 +312,37 @@ static uint32_t count_files(const struct subject *subject, char path[128])
     return count;
 }
 
+/* The driver has put a newer one in the place of the newest, and its owner has not asked yet. */
+static void a_reader_waits_while_a_newer_one_takes_the_place(void **state)
+{
+    struct subject *subject = *state;
+    struct spate_snapshots *snapshots = open_snapshots(subject);
+    const struct spate_snapshot_manifest newer = manifest_of(200);
+    enum spate_snapshot_event event = SPATE_SNAPSHOT_NOTHING;
+    struct spate_snapshot_manifest manifest;
+    struct spate_snapshot_reader *reader;
+    struct stat status;
+    char path[128];
+
+    take(snapshots, 100, 500);
+    assert_int_equal(count_files(subject, path), 1);
+    begin(snapshots, &newer);
+    write_bytes(snapshots, (const uint8_t *)"newer", 5);
+    while (snapshots->ops->commit(snapshots) == SPATE_ERR_BUSY) {
+    }
+    while (stat(path, &status) == 0) {
+        (void)usleep(20);
+    }
+    assert_int_equal(snapshots->ops->open(snapshots, &manifest, &reader), SPATE_ERR_BUSY);
+    while (event == SPATE_SNAPSHOT_NOTHING) {
+        assert_int_equal(snapshots->ops->poll(snapshots, &event), SPATE_OK);
+    }
+    assert_int_equal(snapshots->ops->open(snapshots, &manifest, &reader), SPATE_OK);
+    assert_int_equal(manifest.last.index, 200);
+    snapshots->ops->close_reader(snapshots, reader);
+    snapshots->ops->close(snapshots);
+}
+
 /* kill -9 while snapshot follows snapshot: there is always a whole one, no older than the last
  * that was called committed, and nothing else. */
 static void a_killed_writer_leaves_a_whole_snapshot(void **state)
@@ -416,7 +447,8 @@ int main(int argument_count, char **arguments)
     subject.is_files = argument_count > 1 && strcmp(arguments[1], "files") == 0;
     const struct CMUnitTest tests[] = {SUITE(&subject)};
     const struct CMUnitTest files_tests[] = {
-        SUITE(&subject), CASE(a_killed_writer_leaves_a_whole_snapshot, &subject),
+        SUITE(&subject), CASE(a_reader_waits_while_a_newer_one_takes_the_place, &subject),
+        CASE(a_killed_writer_leaves_a_whole_snapshot, &subject),
         CASE(a_file_that_is_cut_or_damaged_is_refused, &subject)};
     return subject.is_files ? cmocka_run_group_tests_name("snapshots", files_tests, NULL, NULL)
                             : cmocka_run_group_tests_name("snapshots", tests, NULL, NULL);
