@@ -58,7 +58,9 @@ void spate_batch_make(struct spate_raft *raft, uint64_t bytes_max, struct spate_
     spate_assert(!store->is_needed);
     spate_assert(spate_tickets_has_room(tickets));
     store->is_needed = true;
-    store->has_hard_state = hard_state_is_due(raft) || hint_is_due(raft);
+    /* A log that begins behind a snapshot of a later term than the stored one takes the term along:
+     * a start finds them together. */
+    store->has_hard_state = hard_state_is_due(raft) || hint_is_due(raft) || tickets->has_reset;
     store->term = raft->term;
     store->vote = raft->vote;
     store->is_mute = raft->is_mute;
