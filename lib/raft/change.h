@@ -46,6 +46,7 @@ struct spate_change {
                     "insist with override")                                                   \
     X(NO_VOTER, "no voter would be left")                                                     \
     X(BEHIND, "a learner has not caught up yet: wait until it has")                           \
+    X(NO_QUORUM, "too few of those who would vote answer: bring them back first")             \
     X(NOTHING, "that is how it is already")
 
 enum spate_change_verdict {

@@ -268,6 +268,30 @@ static bool have_caught_up(const struct spate_raft *raft, const struct spate_cha
     return true;
 }
 
+/*
+ * Whether a majority of those who would vote answers and counts at the moment. Otherwise the change
+ * could end the cluster for good: it is in force before it can be committed.
+ */
+static bool has_quorum(const struct spate_raft *raft, const struct spate_membership *next)
+{
+    const spate_time_ns age_max = raft->options.election_timeout_ns_max;
+    uint32_t answering = 0;
+
+    spate_assert(spate_raft_is_leader(raft));
+    spate_assert(next->count >= 1);
+    for (uint32_t i = 0; i < next->count; i++) {
+        const uint32_t place = spate_membership_find(&raft->configs.now, next->members[i].id);
+        if (place == SPATE_MEMBERS_MAX) {
+            continue;
+        }
+        const struct spate_progress *progress = &raft->progress[place];
+        const bool answers = progress->session != 0 && !progress->is_mute &&
+                             raft->now - progress->active_at < age_max;
+        answering |= (uint32_t)(place == raft->self || answers) << i;
+    }
+    return spate_quorum_has(next, answering);
+}
+
 static enum spate_change_verdict judge(struct spate_raft *raft, const struct spate_change *change)
 {
     struct spate_membership next;
@@ -292,6 +316,9 @@ static enum spate_change_verdict judge(struct spate_raft *raft, const struct spa
     }
     if (promotes && !have_caught_up(raft, change)) {
         return SPATE_CHANGE_BEHIND;
+    }
+    if (!has_quorum(raft, &next)) {
+        return SPATE_CHANGE_NO_QUORUM;
     }
     return append(raft, &next) ? SPATE_CHANGE_ACCEPTED : SPATE_CHANGE_TOO_EARLY;
 }
