@@ -174,12 +174,16 @@ void spate_snapshots_have(struct spate_node *node)
     snapshots->has_newest = true;
     snapshots->is_wanted = false;
     snapshots->is_suspect = false;
+    spate_snapshots_judge_followers(snapshots);
     snapshots->bytes_at_newest = atomic_load_explicit(&node->applied_bytes, memory_order_relaxed);
     node->status_is_stale = true;
 }
 
-/* How far the store may forget: what the snapshot holds, but for a tail, and not what a member in
- * sight, or one that is being sent an older snapshot, will ask for next. */
+/*
+ * How far the store may forget: what the snapshot holds, but for a tail, and not what a member that
+ * has, or is being sent, an older snapshot still has to be sent: or it would need one again, and
+ * again.
+ */
 static spate_index compactable(const struct spate_node *node)
 {
     const struct spate_node_snapshots *snapshots = node->snapshots;
@@ -190,8 +194,8 @@ static spate_index compactable(const struct spate_node *node)
     spate_assert(snapshots != NULL);
     for (uint32_t t = 0; t < SPATE_MEMBERS_MAX; t++) {
         const struct spate_transfer *transfer = &snapshots->transfers[t];
-        if (transfer->is_open && transfer->last.index + 1 < first_kept) {
-            first_kept = transfer->last.index + 1;
+        if (transfer->hold_from != 0 && transfer->hold_from < first_kept) {
+            first_kept = transfer->hold_from;
         }
     }
     return first_kept;

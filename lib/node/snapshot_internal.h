@@ -35,6 +35,11 @@ struct spate_transfer {
     bool is_needed;                       /* The engine said so at its last flush. */
     struct spate_snapshot_reader *reader; /* What is being sent; never changes while it is open. */
     struct spate_entry_id last;
+    /* The store keeps entries from here on for the member: behind the image that it wants or
+     * restores, then behind what it has taken of them. 0: none. */
+    spate_index hold_from;
+    uint64_t
+        behind; /* By how much that was behind the snapshot before this one; 0: there was none. */
     uint64_t image_bytes;
     uint64_t hash;
     uint64_t acked;
@@ -130,6 +135,8 @@ bool spate_snapshots_yield_driver(struct spate_node *node);
 
 /* snapshot_send.c */
 void spate_snapshots_close_transfers(struct spate_node *node);
+/* A newer snapshot is there: whether it is worth while to wait for those that have an older one. */
+void spate_snapshots_judge_followers(struct spate_node_snapshots *snapshots);
 
 /* snapshot_copy.c */
 void spate_snapshots_copy_turn(struct spate_node *node);

@@ -1,7 +1,9 @@
 /*
  * The leader's side: an image goes to each member that needs one, a window at a time, as fast as it
  * answers. A transfer keeps the image that it began with, however many newer ones are taken
- * meanwhile, and the store keeps what comes behind that image until the transfer is over.
+ * meanwhile, and the store keeps what comes behind that image: while the member restores it, which
+ * takes a while, and then, as long as it gains on us, until it is no further behind than the
+ * store's tail.
  */
 #include "snapshot_internal.h"
 
@@ -105,6 +107,9 @@ static bool open_transfer(struct spate_node *node, struct spate_transfer *transf
     }
     transfer->is_open = true;
     transfer->last = manifest.last;
+    if (transfer->hold_from == 0) {
+        transfer->hold_from = manifest.last.index + 1;
+    }
     transfer->image_bytes = spate_snapshot_image_bytes(&manifest);
     transfer->hash = manifest.state_hash;
     transfer->acked = 0;
@@ -177,6 +182,38 @@ static void send_to(struct spate_node *node, struct spate_transfer *transfer)
     spate_snapshots_wake_at(node, transfer->resend_at);
 }
 
+void spate_snapshots_judge_followers(struct spate_node_snapshots *snapshots)
+{
+    for (uint32_t t = 0; t < SPATE_MEMBERS_MAX; t++) {
+        struct spate_transfer *transfer = &snapshots->transfers[t];
+        if (transfer->member == 0 || transfer->hold_from == 0 || transfer->is_needed) {
+            continue;
+        }
+        const spate_index next = snapshots->newest.last.index + 1;
+        const uint64_t behind = next > transfer->hold_from ? next - transfer->hold_from : 0;
+        if (transfer->behind != 0 && behind >= transfer->behind) {
+            transfer->hold_from = 0; /* It does not: the newest will help it more. */
+        }
+        transfer->behind = behind;
+    }
+}
+
+/* The member needs no snapshot any more. Whether it still needs more of the log than the store
+ * would keep. */
+static bool is_following(const struct spate_node *node, struct spate_transfer *transfer)
+{
+    const spate_index last = node->snapshots->newest.last.index;
+    const spate_index received = spate_raft_received_by(node->raft, transfer->member);
+
+    spate_assert(!transfer->is_open);
+    spate_assert(!transfer->is_needed);
+    if (transfer->hold_from == 0 || node->store->durability != SPATE_DURABILITY_DISK) {
+        return false;
+    }
+    transfer->hold_from = received >= transfer->hold_from ? received + 1 : transfer->hold_from;
+    return received + node->options.snapshot_keep_entries < last;
+}
+
 void spate_node_send_snapshots(struct spate_node *node)
 {
     struct spate_node_snapshots *snapshots = node->snapshots;
@@ -199,7 +236,11 @@ void spate_node_send_snapshots(struct spate_node *node)
             send_to(node, transfer);
         } else {
             close_transfer(snapshots, transfer);
-            *transfer = (struct spate_transfer){.member = 0};
+            if (is_following(node, transfer)) {
+                is_any_left = true;
+            } else {
+                *transfer = (struct spate_transfer){.member = 0};
+            }
         }
     }
     snapshots->has_transfers = is_any_left;
@@ -238,6 +279,7 @@ void spate_node_take_snapshot_result(struct spate_node *node, const struct spate
     }
     switch (result->status) {
     case SPATE_SNAPSHOT_WANTED:
+        transfer->hold_from = transfer->last.index + 1; /* Not the one before, if there was one. */
         go_on(node, transfer, result->next);
         return;
     case SPATE_SNAPSHOT_COMPLETE:

@@ -263,6 +263,9 @@ void spate_raft_compacted(struct spate_raft *raft, spate_index first_stored);
 /* The lowest index that the leader may still have to send to a member it considers reachable. */
 spate_index spate_raft_needed_first(const struct spate_raft *raft);
 
+/* The highest index that the leader knows a member to have; 0: it knows none, or does not lead. */
+spate_index spate_raft_received_by(const struct spate_raft *raft, spate_node_id member);
+
 /*
  * The highest index that every member holds, reachable or not: nobody will ask for what is up to
  * there. 0 unless this node leads and has heard from all.

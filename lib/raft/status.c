@@ -91,6 +91,17 @@ spate_index spate_raft_needed_first(const struct spate_raft *raft)
     return needed;
 }
 
+spate_index spate_raft_received_by(const struct spate_raft *raft, spate_node_id member)
+{
+    spate_assert(raft != NULL);
+    spate_assert(member != 0);
+    const uint32_t place = spate_membership_find(&raft->configs.now, member);
+
+    return spate_raft_is_leader(raft) && place != SPATE_MEMBERS_MAX && place != raft->self
+               ? raft->progress[place].received
+               : 0;
+}
+
 spate_index spate_raft_held_by_all(const struct spate_raft *raft)
 {
     spate_assert(raft != NULL);
