@@ -36,10 +36,11 @@ struct harness {
     uint32_t runs;
     double seconds;
     double warmup_seconds;
-    double rate;       /* Open loop: entries a second; 0: shares of the peak. */
-    bool is_constant;  /* Open loop: arrivals in equal gaps; else Poisson. */
-    bool finds_max;    /* Looks for the highest rate with … */
-    double p99_max_ns; /* … a p99 below this. */
+    double rate;          /* Open loop: entries a second; 0: shares of the peak. */
+    bool is_constant;     /* Open loop: arrivals in equal gaps; else Poisson. */
+    bool finds_max;       /* Looks for the highest rate with … */
+    double p99_max_ns;    /* … a p99 below this. */
+    uint64_t state_bytes; /* What an empty core is brought. */
     uint32_t kills;
     uint32_t election_timeout_ms;
     bool rivals[RIVAL_KINDS]; /* Closed loops: those that are measured too. */
@@ -98,6 +99,7 @@ bool harness_find_max(struct harness *harness); /* The highest rate whose p99 ho
 bool harness_stages(struct harness *harness);   /* Where the time goes, and what knowing costs. */
 bool harness_parts(struct harness *harness);    /* Parts of the library, by themselves. */
 bool harness_failover(struct harness *harness); /* kill -9 of leaders under load. */
+bool harness_bring_in(struct harness *harness); /* An empty core, and snapshots, under load. */
 bool harness_idle(struct harness *harness);     /* CPU and memory of idle cores. */
 bool harness_wake(struct harness *harness);     /* How soon a sleeping core answers. */
 

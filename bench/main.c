@@ -112,6 +112,11 @@ static bool run_failover(struct harness harness)
     return over_each(&harness, harness_failover);
 }
 
+static bool run_bring_in(struct harness harness)
+{
+    return over_each(&harness, harness_bring_in);
+}
+
 static bool run_idle(struct harness harness)
 {
     /* The wake-up is that of a cluster of one, which has nobody to reach over a transport. */
@@ -122,9 +127,11 @@ static const struct {
     const char *name;
     bool (*run)(struct harness harness); /* A copy: what it fills in stays its own. */
 } profiles[] = {
-    {"latency", run_latency}, {"throughput", run_throughput}, {"durable", run_durable},
-    {"open", run_open},       {"stages", run_stages},         {"failover", run_failover},
-    {"idle", run_idle},       {"scale", run_scale},           {"parts", run_parts},
+    {"latency", run_latency},   {"throughput", run_throughput},
+    {"durable", run_durable},   {"open", run_open},
+    {"stages", run_stages},     {"failover", run_failover},
+    {"bring-in", run_bring_in}, {"idle", run_idle},
+    {"scale", run_scale},       {"parts", run_parts},
 };
 
 /* All of them where none is named, on the same disk: what P9 and P10 compare. */
@@ -240,6 +247,7 @@ int main(int argument_count, char **arguments)
                               .runs = 5,
                               .seconds = 2,
                               .warmup_seconds = 0.5,
+                              .state_bytes = 1u << 30,
                               .kills = 30,
                               .election_timeout_ms = 300,
                               .leader_cpu = 0,

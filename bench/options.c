@@ -19,6 +19,7 @@ static const char usage[] =
     "  open        arrivals at 10, 50 and 90 % of the peak, or at --rate\n"
     "  stages      where the time of a commit goes, and what sampling it costs\n"
     "  failover    kill -9 of leaders under load\n"
+    "  bring-in    an empty core brought up under load; snapshots under load\n"
     "  idle        processor, memory and wake-up of idle cores\n"
     "  scale       4096 in flight with 1, 3, 5 and 7 nodes\n"
     "  parts       parts of the library by themselves, and a log of 100 M entries\n"
@@ -39,6 +40,7 @@ static const char usage[] =
     "                           or one by one), etcd, redis (replicates nothing), all\n"
     "  --runs N [5]  --seconds S [2]  --warmup S [0.5]  --kills N [30]  --election-timeout MS "
     "[300]\n"
+    "  --state BYTES [1073741824]   bring-in: what the cores hold\n"
     "  --leader-cpu N [0]  --follower-cpu N [1]\n"
     "  --dir DIR [.]            where durable runs write\n"
     "  --disk wal|lmdb [wal]    how\n"
@@ -59,6 +61,7 @@ enum option_id {
     FIND_MAX,
     P99_UNDER,
     KILLS,
+    STATE,
     ELECTION_TIMEOUT,
     RIVALS,
     LEADER_CPU,
@@ -84,6 +87,7 @@ static const struct option option_table[] = {
     {"find-max", no_argument, NULL, FIND_MAX},
     {"p99-under", required_argument, NULL, P99_UNDER},
     {"kills", required_argument, NULL, KILLS},
+    {"state", required_argument, NULL, STATE},
     {"election-timeout", required_argument, NULL, ELECTION_TIMEOUT},
     {"rivals", required_argument, NULL, RIVALS},
     {"leader-cpu", required_argument, NULL, LEADER_CPU},
@@ -207,6 +211,12 @@ static bool read_option(struct harness *harness, int id, char *text)
         return read_number(text, 0, 3600, &harness->warmup_seconds);
     case RATE:
         return read_number(text, 1, 1e9, &harness->rate);
+    case STATE:
+        if (!read_number(text, 1 << 20, 1ull << 36, &number)) {
+            return false;
+        }
+        harness->state_bytes = (uint64_t)number;
+        return true;
     case TRANSPORT:
         return read_transports(harness, text);
     case RIVALS:

@@ -15,8 +15,8 @@
 #include "bench/pairs.h"
 #include "bench/process.h"
 #include "clock/monotonic.h"
-#include "kv/counting.h"
 #include "load.h"
+#include "machine.h"
 
 /* How often a busy agent looks at its standard input. */
 #define CONTROL_INTERVAL_NS 2000000u
@@ -30,7 +30,8 @@ struct agent {
     int leader_cpu;
     int follower_cpu;
     struct spate *spate;
-    struct spate_counting counting;
+    struct machine machine;
+    uint64_t keys;
     struct spate_clock *clock;
     struct load *load;
     struct spate_histogram *stages[SPATE_STAGE_COUNT]; /* Of the last load. */
@@ -62,9 +63,12 @@ static void say_status(struct agent *agent)
 {
     struct spate_status status;
     spate_get_status(agent->spate, &status);
-    say("status %d %llu %u %llu %u %llu", (int)status.role, (unsigned long long)status.term,
-        status.leader, (unsigned long long)spate_counting_count(&agent->counting),
-        spate_counting_digest(&agent->counting), (unsigned long long)process_resident_bytes());
+    say("status %d %llu %u %llu %u %llu %llu %llu %d", (int)status.role,
+        (unsigned long long)status.term, status.leader,
+        (unsigned long long)machine_applied(&agent->machine), machine_digest(&agent->machine),
+        (unsigned long long)process_resident_bytes(),
+        (unsigned long long)status.snapshot_bytes_received,
+        (unsigned long long)status.snapshots_taken, status.is_mute);
 }
 
 /* One line: totals first, then the histogram as VALUE:COUNT pairs. */
@@ -248,12 +252,12 @@ static spate_err drive(struct agent *agent)
 }
 
 /* ID MEMBERS busy|adaptive memory|DIRECTORY FRAME_BYTES LEADER_CPU FOLLOWER_CPU BUDGET ELECTION_MS
- * DEVICE (of DPDK; empty: sockets) SAMPLE_EVERY */
+ * DEVICE (of DPDK; empty: sockets) SAMPLE_EVERY DISK KEYS SNAPSHOT_BYTES */
 static bool read_arguments(struct agent *agent, int argument_count, char **arguments)
 {
     struct spate_options *options = &agent->options;
 
-    if (argument_count != 12) {
+    if (argument_count != 14) {
         return false;
     }
     options->id = (spate_node_id)strtoul(arguments[0], NULL, 10);
@@ -273,6 +277,8 @@ static bool read_arguments(struct agent *agent, int argument_count, char **argum
         strcmp(arguments[3], "memory") == 0 ? SPATE_DURABILITY_MEMORY : SPATE_DURABILITY_DISK;
     options->directory = options->durability == SPATE_DURABILITY_DISK ? arguments[3] : NULL;
     options->disk = (enum spate_disk)strtoul(arguments[11], NULL, 10);
+    agent->keys = strtoull(arguments[12], NULL, 10);
+    options->snapshot_bytes = strtoull(arguments[13], NULL, 10);
     options->frame_bytes_max = (uint32_t)strtoul(arguments[4], NULL, 10);
     agent->leader_cpu = (int)strtol(arguments[5], NULL, 10);
     agent->follower_cpu = (int)strtol(arguments[6], NULL, 10);
@@ -302,22 +308,26 @@ int agent_run(int argument_count, char **arguments)
      */
     (void)signal(SIGTERM, SIG_IGN);
     agent.clock = spate_clock_fast_create();
-    spate_counting_init(&agent.counting);
-    agent.options.fsm = &agent.counting.fsm;
     agent.load = calloc(1, sizeof *agent.load);
+    if (!machine_open(&agent.machine, agent.keys) || agent.load == NULL) {
+        (void)fprintf(stderr, "spate bench: out of memory\n");
+        return 1;
+    }
+    agent.options.fsm = machine_fsm(&agent.machine);
+    agent.load->machine = &agent.machine;
     (void)bench_pin(agent.follower_cpu);
 
     spate_err err = spate_open(&agent.options, &agent.spate, message, sizeof message);
-    if (err == SPATE_OK && agent.load != NULL) {
+    if (err == SPATE_OK) {
         err = spate_open_port(agent.spate, 8u << 20, &agent.load->port);
     }
-    if (err == SPATE_OK && agent.load != NULL) {
+    if (err == SPATE_OK) {
         err = spate_histogram_create(&agent.load->latency);
     }
     for (uint32_t s = 0; s < SPATE_STAGE_COUNT && err == SPATE_OK; s++) {
         err = spate_histogram_create(&agent.stages[s]);
     }
-    if (err == SPATE_OK && agent.load != NULL) {
+    if (err == SPATE_OK) {
         say("ready");
         err = drive(&agent);
     }
@@ -327,9 +337,8 @@ int agent_run(int argument_count, char **arguments)
     }
     spate_close(agent.spate);
     spate_clock_fast_destroy(agent.clock);
-    if (agent.load != NULL) {
-        spate_histogram_destroy(agent.load->latency);
-    }
+    machine_close(&agent.machine);
+    spate_histogram_destroy(agent.load->latency);
     for (uint32_t s = 0; s < SPATE_STAGE_COUNT; s++) {
         spate_histogram_destroy(agent.stages[s]);
     }

@@ -62,7 +62,7 @@ static bool name_members(struct cluster *cluster)
 static bool start_agent(struct cluster *cluster, uint32_t agent)
 {
     const struct cluster_options *options = &cluster->options;
-    char texts[9][64];
+    char texts[10][64];
     char directory[512] = "memory";
     char program[512];
     char polling[] = "adaptive";
@@ -84,13 +84,16 @@ static bool start_agent(struct cluster *cluster, uint32_t agent)
     (void)snprintf(texts[5], sizeof texts[5], "%u", options->election_timeout_ms);
     (void)snprintf(texts[6], sizeof texts[6], "%u", options->sample_every);
     (void)snprintf(texts[7], sizeof texts[7], "%d", (int)options->disk);
+    (void)snprintf(texts[8], sizeof texts[8], "%llu", (unsigned long long)options->keys);
+    (void)snprintf(texts[9], sizeof texts[9], "%llu", (unsigned long long)options->snapshot_bytes);
     struct transport_node node = options->transport->node[agent];
     char ip[] = "ip", netns[] = "netns", exec[] = "exec";
     char *arguments[] = {ip,       netns,     exec,     node.network_space,
                          program,  verb,      texts[0], cluster->members,
                          polling,  directory, texts[1], texts[2],
                          texts[3], texts[4],  texts[5], node.device,
-                         texts[6], texts[7],  NULL};
+                         texts[6], texts[7],  texts[8], texts[9],
+                         NULL};
     /* `ip netns exec` becomes the program: its process id is the core's. */
     if (!process_start(&cluster->agents[agent],
                        node.network_space[0] != '\0' ? arguments : arguments + 4)) {
@@ -110,20 +113,27 @@ bool cluster_status(struct cluster *cluster, uint32_t agent,
     unsigned long long applied = 0;
     unsigned digest = 0;
     unsigned long long resident = 0;
+    unsigned long long snapshot_bytes_in = 0;
+    unsigned long long snapshots_taken = 0;
+    int is_mute = 0;
 
     if (!process_say(&cluster->agents[agent], "status")) {
         return false;
     }
     const char *line = process_hear(&cluster->agents[agent], 5000);
-    if (line == NULL || sscanf(line, "status %d %llu %u %llu %u %llu", &role, &term, &leader,
-                               &applied, &digest, &resident) != 6) {
+    if (line == NULL ||
+        sscanf(line, "status %d %llu %u %llu %u %llu %llu %llu %d", &role, &term, &leader, &applied,
+               &digest, &resident, &snapshot_bytes_in, &snapshots_taken, &is_mute) != 9) {
         return false;
     }
     *ret_status = (struct cluster_agent_status){.is_leader = role == SPATE_ROLE_LEADER,
                                                 .term = term,
                                                 .applied = applied,
                                                 .digest = digest,
-                                                .resident_bytes = resident};
+                                                .resident_bytes = resident,
+                                                .snapshot_bytes_in = snapshot_bytes_in,
+                                                .snapshots_taken = snapshots_taken,
+                                                .is_mute = is_mute != 0};
     return true;
 }
 
@@ -155,7 +165,7 @@ bool cluster_start(struct cluster *cluster, const struct cluster_options *option
         (void)snprintf(message, message_bytes, "no free UDP ports on 127.0.0.1");
         return false;
     }
-    for (uint32_t a = 0; a < options->nodes; a++) {
+    for (uint32_t a = 0; a < options->nodes - options->absent; a++) {
         if (!start_agent(cluster, a)) {
             (void)snprintf(message, message_bytes, "core %u of %u did not start", a + 1,
                            options->nodes);

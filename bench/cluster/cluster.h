@@ -25,6 +25,9 @@ struct cluster_options {
     uint32_t election_timeout_ms;
     uint32_t sample_every; /* As in spate_options. */
     enum spate_disk disk;
+    uint32_t absent;         /* So many of the nodes are not started yet: the last ones. */
+    uint64_t keys;           /* The key-value machine, and loads that write so many; 0: counting. */
+    uint64_t snapshot_bytes; /* As in spate_options. */
 };
 
 struct cluster {
@@ -75,6 +78,9 @@ struct cluster_agent_status {
     uint64_t applied;
     uint32_t digest;
     uint64_t resident_bytes;
+    uint64_t snapshot_bytes_in;
+    uint64_t snapshots_taken;
+    bool is_mute;
 };
 
 bool cluster_status(struct cluster *cluster, uint32_t agent,

@@ -29,6 +29,8 @@ void load_begin(struct load *load, const struct load_options *options, spate_tim
     for (uint32_t b = 0; b < options->payload_bytes; b++) {
         load->payload[b] = (uint8_t)spate_prng_next(&load->prng);
     }
+    load->command_bytes =
+        machine_command(load->machine, options->payload_bytes, load->payload, &load->number_at);
 }
 
 static void take_outcomes(struct load *load, spate_time_ns now)
@@ -58,11 +60,15 @@ static bool begin_one(struct load *load, spate_time_ns start)
 {
     const uint32_t slot = load->free_slots[load->free_count - 1];
 
-    memcpy(load->payload, &load->proposed,
-           load->options.payload_bytes < 8 ? load->options.payload_bytes : 8);
-    if (spate_propose(load->port, slot, load->payload, load->options.payload_bytes) != SPATE_OK) {
+    const uint64_t keys = load->machine->keys;
+    const uint64_t number = keys != 0 ? load->keys_written % keys : load->proposed;
+
+    memcpy(load->payload + load->number_at, &number,
+           load->command_bytes < sizeof number ? load->command_bytes : sizeof number);
+    if (spate_propose(load->port, slot, load->payload, load->command_bytes) != SPATE_OK) {
         return false;
     }
+    load->keys_written++;
     load->starts[slot] = start;
     load->free_count--;
     load->proposed++;

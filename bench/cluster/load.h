@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/histogram.h"
 #include "base/prng.h"
+#include "machine.h"
 #include "spate/spate.h"
 
 /* Commands in flight at once, at the most. A power of two. */
@@ -44,6 +45,10 @@ struct load {
     uint32_t free_count;
     uint32_t free_slots[LOAD_SLOTS];
     spate_time_ns starts[LOAD_SLOTS];
+    const struct machine *machine; /* Commands are for it. */
+    uint64_t keys_written;         /* Of all loads. */
+    uint32_t command_bytes;
+    uint32_t number_at; /* Where each command has its number, or its key. */
     uint8_t payload[SPATE_ENTRY_BYTES_MAX];
 };
 
