@@ -447,7 +447,7 @@ static void what_is_recovered_has_the_owner_that_the_data_had(void **state)
 {
     (void)state;
     const uid_t owner = geteuid() == 0 ? 12345 : geteuid();
-    static const char *const names[] = {"", "/data.mdb", "/snapshots", "/" SPATE_DATA_UNFINISHED};
+    static const char *const names[] = {"", "/data.mdb", "/snapshots", ("/" SPATE_DATA_UNFINISHED)};
     struct stat status;
     char path[200];
 
