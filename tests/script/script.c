@@ -20,6 +20,8 @@
  *   > forget 1 [last]                  restarts without what lies behind `last`, and knows it;
  *                                      lose 1 [last]: and does not know it
  *   > set-log 1 term vote 1 1 2        what is on its disk
+ *   > snapshot 1 first                 stands for all before `first`, on disk too
+ *   > install 1 index                  a snapshot of what is committed up to `index`
  *   > compact 1 first                  likewise fetched 1 [fail], rtt 1 member us
  *   > log 1, status 1, pending         show
  */
@@ -192,6 +194,10 @@ static bool run_node(struct script *script)
         cluster_restart(cluster, id);
     } else if (word_is(script, 0, "forget") || word_is(script, 0, "lose")) {
         cluster_forget(cluster, id, number(script, 2, 0), word_is(script, 0, "forget"));
+    } else if (word_is(script, 0, "snapshot")) {
+        cluster_snapshot(cluster, id, number(script, 2, 1));
+    } else if (word_is(script, 0, "install")) {
+        (void)cluster_install(cluster, id, number(script, 2, 0));
     } else if (word_is(script, 0, "compact")) {
         cluster_compact(cluster, id, number(script, 2, 1));
     } else if (word_is(script, 0, "fetched")) {

@@ -22,9 +22,10 @@ static void start(struct cluster *cluster, struct node *node)
         .budget_bytes = options->log_budget_bytes ? options->log_budget_bytes : 8u << 20,
         .segment_bytes = 2u << 20,
         .reclaim = spate_reclaim_immediate(),
+        .base = node->disk.base,
     };
     spate_assert(spate_log_create(&log_options, &node->log) == SPATE_OK);
-    for (spate_index index = 1; index <= node->disk.last; index++) {
+    for (spate_index index = node->disk.base.index + 1; index <= node->disk.last; index++) {
         const struct disk_entry *entry = &node->disk.entries[index];
         spate_assert(spate_log_stage_encoded(node->log, entry->term, entry->encoded, entry->bytes,
                                              1) == SPATE_OK);
@@ -41,7 +42,7 @@ static void start(struct cluster *cluster, struct node *node)
         .commit = node->disk.commit,
         .is_new = options->new_is_known && node->disk.last == 0,
         .is_mute = node->disk.is_mute,
-        .first_stored = 1,
+        .first_stored = node->disk.base.index + 1,
         .now = node->now,
         .election_timeout_ns_min = CLUSTER_ELECTION_NS,
         .election_timeout_ns_max = CLUSTER_ELECTION_NS,
@@ -60,6 +61,7 @@ static void start(struct cluster *cluster, struct node *node)
         raft_options.membership.count = options->nodes - options->joiners;
     }
     node->membership_index = 0;
+    node->snapshots_wanted = 0;
     node->read_asked = 0;
     node->read_ready = 0;
     node->read_index = 0;
@@ -100,6 +102,15 @@ static void disk_truncate(struct disk *disk, spate_index last_kept)
         free(disk->entries[disk->last].encoded);
         disk->entries[disk->last--] = (struct disk_entry){.term = 0};
     }
+}
+
+/* Nothing is left but what a snapshot stands for. */
+static void disk_begin_behind(struct disk *disk, struct spate_entry_id base)
+{
+    disk_truncate(disk, 0);
+    disk->base = base;
+    disk->last = base.index;
+    disk->entries[base.index].term = base.term;
 }
 
 struct cluster *cluster_create(const struct cluster_options *options)
@@ -164,6 +175,11 @@ static void take_batch(struct cluster *cluster, struct node *node)
         cluster_write_down(cluster, " term %llu vote %u%s", (unsigned long long)store->term,
                            store->vote, store->is_mute ? " mute" : "");
     }
+    if (store->has_reset) {
+        cluster_write_down(cluster, " anew behind %llu/%llu",
+                           (unsigned long long)store->reset_base.term,
+                           (unsigned long long)store->reset_base.index);
+    }
     if (store->has_truncate) {
         cluster_write_down(cluster, " keep ..%llu", (unsigned long long)store->truncate_after);
     }
@@ -194,8 +210,23 @@ void cluster_step(struct cluster *cluster, struct node *node, struct spate_event
     cluster_note_state(cluster, node);
 }
 
+static void note_snapshots(struct cluster *cluster, struct node *node)
+{
+    uint32_t wanted = 0;
+
+    for (uint32_t m = 0; m < node->effects.snapshot_count; m++) {
+        const spate_node_id member = node->effects.snapshot_members[m];
+        wanted |= 1u << member;
+        if ((node->snapshots_wanted & 1u << member) == 0) {
+            cluster_write_down(cluster, "  %u needs a snapshot of %u\n", member, node->id);
+        }
+    }
+    node->snapshots_wanted = wanted;
+}
+
 static void carry_out(struct cluster *cluster, struct node *node)
 {
+    note_snapshots(cluster, node);
     for (uint32_t i = 0; i < node->effects.message_count; i++) {
         cluster_send(cluster, node, &node->effects.messages[i]);
     }
@@ -240,6 +271,9 @@ static void write_batch(struct node *node)
         disk->term = batch->store.term;
         disk->vote = batch->store.vote;
         disk->is_mute = batch->store.is_mute;
+    }
+    if (batch->store.has_reset) {
+        disk_begin_behind(disk, batch->store.reset_base);
     }
     if (batch->store.has_truncate) {
         spate_assert(batch->store.truncate_after <= disk->last);
@@ -430,6 +464,45 @@ void cluster_compact(struct cluster *cluster, spate_node_id id, spate_index firs
     spate_log_compact(cluster_node_of(cluster, id)->log, first_kept);
     cluster_write_down(cluster, "%u has its log from %llu\n", id,
                        (unsigned long long)spate_log_first(cluster_node_of(cluster, id)->log));
+}
+
+void cluster_snapshot(struct cluster *cluster, spate_node_id id, spate_index first_kept)
+{
+    struct node *node = cluster_node_of(cluster, id);
+    struct disk *disk = &node->disk;
+    const struct spate_entry_id base = {.term = disk->entries[first_kept - 1].term,
+                                        .index = first_kept - 1};
+
+    spate_assert(base.index <= node->commit);
+    spate_log_compact(node->log, first_kept);
+    for (spate_index index = disk->base.index + 1; index < first_kept; index++) {
+        free(disk->entries[index].encoded);
+        disk->entries[index].encoded = NULL;
+    }
+    disk->base = base;
+    spate_raft_compacted(node->raft, first_kept);
+    cluster_write_down(cluster, "%u has a snapshot up to %llu/%llu, and the log behind it\n", id,
+                       (unsigned long long)base.term, (unsigned long long)base.index);
+}
+
+spate_err cluster_install(struct cluster *cluster, spate_node_id id, spate_index index)
+{
+    struct node *node = cluster_node_of(cluster, id);
+    const struct spate_membership membership = *spate_raft_membership(node->raft);
+    struct spate_event event = {
+        .kind = SPATE_EVENT_INSTALLED,
+        .installed = {.last = {.term = cluster->committed[index], .index = index},
+                      .membership = &membership}};
+
+    spate_assert(cluster->committed[index] != 0);
+    node->disk.installed = index > node->disk.installed ? index : node->disk.installed;
+    cluster_step(cluster, node, &event);
+    const spate_err err = node->effects.installed_err;
+    cluster_write_down(cluster, "%u installs a snapshot up to %llu/%llu: %s\n", id,
+                       (unsigned long long)cluster->committed[index], (unsigned long long)index,
+                       spate_err_text(err));
+    cluster_flush(cluster, id);
+    return err;
 }
 
 bool cluster_fetched(struct cluster *cluster, spate_node_id id, spate_err err)

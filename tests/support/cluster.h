@@ -91,6 +91,10 @@ void cluster_store_automatic(struct cluster *cluster, spate_node_id id, bool is_
 
 /* Forgets the log in memory before `first_kept`; the disk has it still. */
 void cluster_compact(struct cluster *cluster, spate_node_id id, spate_index first_kept);
+/* A snapshot stands for all before `first_kept`: log and disk forget it. */
+void cluster_snapshot(struct cluster *cluster, spate_node_id id, spate_index first_kept);
+/* The node has received and restored a snapshot of what is committed up to `index`. */
+spate_err cluster_install(struct cluster *cluster, spate_node_id id, spate_index index);
 /* Answers the outstanding fetch; false: there is none. */
 bool cluster_fetched(struct cluster *cluster, spate_node_id id, spate_err err);
 

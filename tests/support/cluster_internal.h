@@ -22,6 +22,8 @@ struct disk {
     spate_node_id vote;
     bool is_mute;
     spate_index commit;
+    struct spate_entry_id base; /* A snapshot stands for all up to it. */
+    spate_index installed;      /* A snapshot up to here is there, whatever the log says. */
     spate_index last;
     struct disk_entry entries[DISK_ENTRIES_MAX]; /* By index. */
 };
@@ -47,6 +49,7 @@ struct node {
     spate_term term;
     spate_index commit;
     spate_index membership_index;
+    uint32_t snapshots_wanted; /* Members that need one, by id, as a set. */
     uint64_t read_asked, read_ready;
     spate_index read_index;
     spate_index read_floor[READS_MAX]; /* By number: what some node had committed when asked. */

@@ -222,7 +222,8 @@ void cluster_check_promise(const struct node *node, const struct spate_message *
     }
     if (m->kind == SPATE_MESSAGE_APPEND_RESULT) {
         spate_assert(node->disk.term >= m->term);
-        spate_assert(!m->append_result.is_accepted || node->disk.last >= m->append_result.match);
+        spate_assert(!m->append_result.is_accepted || node->disk.last >= m->append_result.match ||
+                     node->disk.installed >= m->append_result.match);
     }
 }
 
