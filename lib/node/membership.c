@@ -7,8 +7,6 @@
 
 #include "base/assert.h"
 
-#define READ_BYTES_MAX (4u << 20)
-
 spate_err spate_node_find_membership(struct spate_node *node, spate_index first, spate_index after)
 {
     struct spate_node_options *options = &node->options;
@@ -18,7 +16,8 @@ spate_err spate_node_find_membership(struct spate_node *node, spate_index first,
     spate_configs_begin(&configs, options->membership_index, &options->membership);
     while (first < after) {
         struct spate_log_span span;
-        const spate_err err = node->store->ops->read(node->store, first, READ_BYTES_MAX, &span);
+        const spate_err err =
+            node->store->ops->read(node->store, first, SPATE_NODE_READ_BYTES, &span);
 
         if (err != SPATE_OK) {
             return err;

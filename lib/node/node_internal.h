@@ -32,6 +32,9 @@
 /* Entries that one turn applies, so that a long backlog does not delay a heartbeat. */
 #define SPATE_TURN_APPLY_MAX 4096u
 
+/* Stored entries that a start reads at a time. */
+#define SPATE_NODE_READ_BYTES (4u << 20)
+
 /* Forwards that a follower may have under way, and the bytes kept to repeat them. */
 #define SPATE_FORWARDS_MAX        4096u
 #define SPATE_FORWARD_ARENA_BYTES (8u << 20)

@@ -12,8 +12,6 @@
 /* Entries by which the search for the beginning of that part first steps back. */
 #define STEP_FIRST 1024u
 
-#define READ_BYTES_MAX (4u << 20)
-
 /* The bytes of the stored entries [first, last], or more than `bytes_max`. */
 static spate_err measure(struct spate_store *store, spate_index first, spate_index last,
                          uint64_t bytes_max, uint64_t *ret_bytes)
@@ -22,7 +20,7 @@ static spate_err measure(struct spate_store *store, spate_index first, spate_ind
 
     while (first <= last && bytes <= bytes_max) {
         struct spate_log_span span;
-        const spate_err err = store->ops->read(store, first, READ_BYTES_MAX, &span);
+        const spate_err err = store->ops->read(store, first, SPATE_NODE_READ_BYTES, &span);
 
         if (err != SPATE_OK) {
             return err;
@@ -86,7 +84,7 @@ static spate_err read_back(struct spate_node *node, spate_index first, spate_ind
 {
     while (first <= last) {
         struct spate_log_span span;
-        spate_err err = node->store->ops->read(node->store, first, READ_BYTES_MAX, &span);
+        spate_err err = node->store->ops->read(node->store, first, SPATE_NODE_READ_BYTES, &span);
 
         if (err != SPATE_OK) {
             return err;

@@ -145,6 +145,17 @@ static uint32_t voters_next(const struct spate_membership *next)
     return voters;
 }
 
+/* Voters stay odd, unless somebody insists; then it is noted. */
+static enum spate_change_verdict judge_number(struct spate_membership *next,
+                                              const struct spate_change *change,
+                                              enum spate_change_verdict if_even)
+{
+    spate_assert(if_even != SPATE_CHANGE_ACCEPTED);
+    spate_assert(voters_next(next) >= 1);
+    next->is_overridden = voters_next(next) % 2 == 0;
+    return next->is_overridden && !change->is_override ? if_even : SPATE_CHANGE_ACCEPTED;
+}
+
 static enum spate_change_verdict promote(struct spate_membership *next,
                                          const struct spate_change *change)
 {
@@ -161,9 +172,7 @@ static enum spate_change_verdict promote(struct spate_membership *next,
         }
         next->members[place].is_voter_next = true;
     }
-    next->is_overridden = voters_next(next) % 2 == 0;
-    return next->is_overridden && !change->is_override ? SPATE_CHANGE_EVEN_PROMOTION
-                                                       : SPATE_CHANGE_ACCEPTED;
+    return judge_number(next, change, SPATE_CHANGE_EVEN_PROMOTION);
 }
 
 /* Nobody waits for the place of a member that is gone. */
@@ -210,9 +219,7 @@ static enum spate_change_verdict take_away(struct spate_membership *next,
     if (voters_next(next) == 0) {
         return SPATE_CHANGE_NO_VOTER;
     }
-    next->is_overridden = voters_next(next) % 2 == 0;
-    return next->is_overridden && !change->is_override ? SPATE_CHANGE_EVEN_REMOVAL
-                                                       : SPATE_CHANGE_ACCEPTED;
+    return judge_number(next, change, SPATE_CHANGE_EVEN_REMOVAL);
 }
 
 static enum spate_change_verdict replace(struct spate_membership *next,

@@ -127,6 +127,7 @@ void spate_election_campaign(struct spate_raft *raft)
         return;
     }
     begin_asking(raft);
+    raft->is_taking_over = false; /* What a leader wanted was for the election before. */
     raft->role = SPATE_ROLE_PRE_CANDIDATE;
     raft->granted = own_vote(raft); /* Promises nothing, so nothing need be durable. */
     spate_election_count(raft);
