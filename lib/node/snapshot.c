@@ -174,7 +174,7 @@ void spate_snapshots_have(struct spate_node *node)
     snapshots->has_newest = true;
     snapshots->is_wanted = false;
     snapshots->is_suspect = false;
-    spate_snapshots_judge_followers(snapshots);
+    spate_snapshots_judge_followers(node);
     snapshots->bytes_at_newest = atomic_load_explicit(&node->applied_bytes, memory_order_relaxed);
     node->status_is_stale = true;
 }

@@ -136,7 +136,7 @@ bool spate_snapshots_yield_driver(struct spate_node *node);
 /* snapshot_send.c */
 void spate_snapshots_close_transfers(struct spate_node *node);
 /* A newer snapshot is there: whether it is worth while to wait for those that have an older one. */
-void spate_snapshots_judge_followers(struct spate_node_snapshots *snapshots);
+void spate_snapshots_judge_followers(struct spate_node *node);
 
 /* snapshot_copy.c */
 void spate_snapshots_copy_turn(struct spate_node *node);

@@ -182,19 +182,37 @@ static void send_to(struct spate_node *node, struct spate_transfer *transfer)
     spate_snapshots_wake_at(node, transfer->resend_at);
 }
 
-void spate_snapshots_judge_followers(struct spate_node_snapshots *snapshots)
+/* Whether a member that has an older snapshot, or is being sent one, will get on with it. */
+static bool is_worth_waiting(const struct spate_node *node, struct spate_transfer *transfer)
 {
+    const spate_index next = node->snapshots->newest.last.index + 1;
+    const uint64_t behind = next > transfer->hold_from ? next - transfer->hold_from : 0;
+    const uint64_t before = transfer->behind;
+    struct spate_link_peer_status status;
+
+    spate_assert(transfer->hold_from != 0);
+    if (!spate_link_peer_status(node->link, transfer->member, &status) || !status.is_connected) {
+        return false;
+    }
+    if (transfer->is_needed) {
+        return true; /* It receives, or restores. */
+    }
+    transfer->behind = behind;
+    return before == 0 || behind < before;
+}
+
+void spate_snapshots_judge_followers(struct spate_node *node)
+{
+    struct spate_node_snapshots *snapshots = node->snapshots;
+
     for (uint32_t t = 0; t < SPATE_MEMBERS_MAX; t++) {
         struct spate_transfer *transfer = &snapshots->transfers[t];
-        if (transfer->member == 0 || transfer->hold_from == 0 || transfer->is_needed) {
-            continue;
+        if (transfer->member != 0 && transfer->hold_from != 0 &&
+            !is_worth_waiting(node, transfer)) {
+            /* The newest will help it more. */
+            close_transfer(snapshots, transfer);
+            transfer->hold_from = 0;
         }
-        const spate_index next = snapshots->newest.last.index + 1;
-        const uint64_t behind = next > transfer->hold_from ? next - transfer->hold_from : 0;
-        if (transfer->behind != 0 && behind >= transfer->behind) {
-            transfer->hold_from = 0; /* It does not: the newest will help it more. */
-        }
-        transfer->behind = behind;
     }
 }
 
