@@ -115,7 +115,9 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .commit = atomic_load_explicit(&node->commit_shown, memory_order_relaxed),
         .first_stored = loaded->base.index + 1,
         .store_is_behind = store_is_behind,
-        .is_new = loaded->last == 0,
+        /* Who has voted was asked by a founder: that is in the store only since it last was empty.
+         */
+        .is_new = loaded->last == 0 && loaded->hard_state.vote == 0,
         .is_mute = has_forgotten(node, loaded),
         .may_forget = node->store->durability == SPATE_DURABILITY_MEMORY,
         .now = spate_clock_now(options->clock),

@@ -66,8 +66,8 @@ struct spate_raft_options {
     spate_index
         first_stored;     /* Entries from here on can be sent, from the log or from the store. */
     bool store_is_behind; /* The log begins behind a snapshot, and what the store holds must go. */
-    bool is_new;     /* No entry is stored, nor a snapshot, whatever the term: a founder that has
-                      * not heard a leader yet, or the data is gone. */
+    bool is_new;     /* No entry is stored, nor a snapshot, nor a vote, whatever the term: a founder
+                        that was not asked yet, or the data is gone. */
     bool is_mute;    /* Promises were made that are not in the store (mute.c). */
     bool may_forget; /* What the store holds ends with the process, and everybody knows. */
 

@@ -40,7 +40,7 @@ static void start(struct cluster *cluster, struct node *node)
         .term = node->disk.term,
         .vote = node->disk.vote,
         .commit = node->disk.commit,
-        .is_new = options->new_is_known && node->disk.last == 0,
+        .is_new = options->new_is_known && node->disk.last == 0 && node->disk.vote == 0,
         .is_mute = node->disk.is_mute,
         .first_stored = node->disk.base.index + 1,
         .now = node->now,

@@ -270,7 +270,7 @@ static void write_until(struct torture *torture, double end)
         } else {
             cut(torture);
         }
-        assert_true(spate_log_used_bytes(torture->log) <= (uint64_t)SEGMENTS * SEGMENT);
+        assert_true(spate_log_used_bytes(torture->log) <= (uint64_t)(SEGMENTS + 1) * SEGMENT);
         if (draw % 4 == 0) {
             (void)sched_yield();
         }
