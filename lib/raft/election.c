@@ -108,6 +108,7 @@ static void become_candidate(struct spate_raft *raft)
     begin_asking(raft);
     raft->role = SPATE_ROLE_CANDIDATE;
     raft->vote = raft->options.self;
+    raft->is_new = false;
     raft->elections_started++;
     /* The own vote is counted when it is durable. Until then nobody may be led. */
     spate_assert(!spate_raft_vote_is_durable(raft));

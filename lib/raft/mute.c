@@ -111,9 +111,15 @@ void spate_mute_note(struct spate_raft *raft, struct spate_progress *progress,
         progress->mute_until = spate_log_last(raft->log) + 1;
     }
     progress->is_mute = result->is_mute;
+}
+
+void spate_mute_compare(struct spate_progress *progress,
+                        const struct spate_message_append_result *result)
+{
+    spate_assert(!result->is_accepted);
+    spate_assert(result->round >= progress->rewind_round);
     /* Within a term nobody loses what its leader was told to be durable. */
-    if (!result->is_accepted && result->prev <= progress->promised &&
-        result->last < progress->promised) {
+    if (result->prev <= progress->promised && result->last < progress->promised) {
         progress->has_forgotten = true;
     }
 }

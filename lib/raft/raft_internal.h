@@ -248,6 +248,9 @@ void spate_mute_receive(struct spate_raft *raft, const struct spate_message *mes
 /* Leader: what an answer says of the member's memory. */
 void spate_mute_note(struct spate_raft *raft, struct spate_progress *progress,
                      const struct spate_message_append_result *result);
+/* Leader: a refusal that is not of an earlier term or session, and what was acknowledged before. */
+void spate_mute_compare(struct spate_progress *progress,
+                        const struct spate_message_append_result *result);
 /* Leader: brings mute members back, and tells those that do not know what they forgot. */
 void spate_mute_advance(struct spate_raft *raft, struct spate_effects *effects);
 

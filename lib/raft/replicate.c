@@ -114,6 +114,7 @@ void spate_replicate_receive_result(struct spate_raft *raft, uint32_t place,
     if (result->is_accepted) {
         accept_result(raft, progress, result);
     } else if (result->round >= progress->rewind_round && result->prev > progress->received) {
+        spate_mute_compare(progress, result);
         back_off(raft, progress, result);
     }
 }

@@ -83,6 +83,7 @@ static void receive_vote_proper(struct spate_raft *raft, const struct spate_mess
         spate_assert(raft->role != SPATE_ROLE_LEADER);
         spate_election_follow(raft, raft->term, 0);
         raft->vote = message->from;
+        raft->is_new = false; /* A founder asked, or we would not have answered. */
     } else if (is_granted && raft->leader == 0) {
         spate_election_arm(raft);
     }
