@@ -106,22 +106,6 @@ uint32_t spate_link_payload_bytes_max(const struct spate_link *link, spate_node_
     return 0;
 }
 
-uint32_t spate_link_payload_bytes_safe(const struct spate_link *link)
-{
-    uint32_t smallest = UINT32_MAX;
-
-    for (uint32_t i = 0; i < link->peer_count; i++) {
-        const struct peer *peer = &link->peers[i];
-        if (peer->id != 0 && peer->is_established && payload_bytes_max(peer) < smallest) {
-            smallest = payload_bytes_max(peer);
-        }
-    }
-    if (smallest == UINT32_MAX) {
-        smallest = SPATE_FRAME_BYTES_MIN - SPATE_LINK_OVERHEAD_BYTES;
-    }
-    return smallest;
-}
-
 /* While a frame is open its `size` counts the payload written so far. */
 uint8_t *spate_link_reserve(struct spate_link *link, spate_node_id id, uint32_t bytes)
 {

@@ -106,9 +106,6 @@ void spate_link_release(struct spate_link *link);
 /* The largest payload that goes to this peer in one frame; 0 while it is not connected. */
 uint32_t spate_link_payload_bytes_max(const struct spate_link *link, spate_node_id id);
 
-/* The same for the smallest frame that any connected peer can get: for the engine's options. */
-uint32_t spate_link_payload_bytes_safe(const struct spate_link *link);
-
 /*
  * Room for `bytes` more of payload to this peer: in the frame being filled, or in a new one. NULL:
  * the peer is not connected, no frame is free, or `bytes` is more than a frame takes; drop the

@@ -94,8 +94,7 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
                                bool store_is_behind)
 {
     const struct spate_node_options *options = &node->options;
-    /* Peers are not connected yet. One that can take less than we can send gets its batches in
-     * pieces: correct, but slow, so members are best given the same frame size. */
+    /* The most that goes to anybody: what goes to each is known once it is connected. */
     const uint32_t frame_bytes = spate_link_net(node->link)->frame_bytes_max;
     const uint32_t overhead = SPATE_LINK_OVERHEAD_BYTES + SPATE_WIRE_APPEND_BYTES;
 
@@ -125,6 +124,7 @@ static spate_err create_engine(struct spate_node *node, const struct spate_store
         .election_timeout_ns_max = options->election_timeout_ns_max,
         .heartbeat_ns = options->heartbeat_ns,
         .append_bytes_max = frame_bytes - overhead,
+        .append_large_bytes_max = SPATE_WIRE_MESSAGE_BYTES_MAX - SPATE_WIRE_APPEND_BYTES,
         .append_count_max = options->append_count_max,
         .window_bytes = options->window_bytes,
         .window_messages = options->window_messages,

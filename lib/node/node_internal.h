@@ -144,7 +144,8 @@ struct spate_node_peer {
     bool is_gone; /* No member any more. */
     uint32_t epoch;
     uint64_t session;
-    spate_time_ns rtt_ns; /* As the engine was last told. */
+    spate_time_ns rtt_ns; /* As the engine was last told; and frames. */
+    uint32_t frame_bytes;
     struct spate_remembered *remembered;
 };
 
@@ -258,7 +259,7 @@ struct spate_node {
     bool engine_is_dirty; /* It saw an event since its last FLUSH. */
     spate_time_ns engine_deadline;
     spate_time_ns link_deadline;
-    spate_time_ns rtt_deadline;
+    spate_time_ns paths_deadline;
     struct spate_log_view view; /* For encoding; of this flush. */
 
     /* storing.c */

@@ -42,6 +42,7 @@ static void add_peer(struct spate_node *node, spate_node_id id)
         peer->id = id;
         peer->session = 0;
         peer->rtt_ns = 0;
+        peer->frame_bytes = 0;
         peer->epoch++; /* Outcomes for who had this place, still on their way, reach nobody. */
         memset(peer->remembered, 0, SPATE_REMEMBERED_MAX * sizeof peer->remembered[0]);
     }

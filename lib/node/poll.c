@@ -2,6 +2,7 @@
 #include "node_internal.h"
 
 #include "base/assert.h"
+#include "wire/wire.h"
 
 /* A batch that completes at once lets the engine go on in the same turn: vote, noop, answer. */
 #define ROUNDS_MAX 4u
@@ -12,8 +13,8 @@
 /* How soon to try again when the log has no room for a proposal. */
 #define STALL_NS 1000000u
 
-/* How often round trips are compared with what the engine knows. */
-#define RTT_INTERVAL_NS 1000000u
+/* How often round trips and frames are compared with what the engine knows. */
+#define PATHS_INTERVAL_NS 1000000u
 
 void spate_node_step(struct spate_node *node, struct spate_event *event)
 {
@@ -34,14 +35,19 @@ void spate_node_step(struct spate_node *node, struct spate_event *event)
     }
 }
 
-/* The engine's retransmission follows what the link measures; small wobbles are not worth a step.
- */
-static void take_round_trips(struct spate_node *node)
+/* Small wobbles of a round trip are not worth a step. */
+static bool is_new_round_trip(const struct spate_node_peer *peer, spate_time_ns rtt_ns)
 {
-    if (node->now < node->rtt_deadline) {
+    return rtt_ns < peer->rtt_ns - peer->rtt_ns / 8 || rtt_ns > peer->rtt_ns + peer->rtt_ns / 8;
+}
+
+/* The engine's retransmission and the size of its messages follow what the link found out. */
+static void take_paths(struct spate_node *node)
+{
+    if (node->now < node->paths_deadline) {
         return;
     }
-    node->rtt_deadline = node->now + RTT_INTERVAL_NS;
+    node->paths_deadline = node->now + PATHS_INTERVAL_NS;
     for (uint32_t i = 0; i < node->peer_count; i++) {
         struct spate_node_peer *peer = &node->peers[i];
         struct spate_link_peer_status status;
@@ -50,14 +56,22 @@ static void take_round_trips(struct spate_node *node)
             status.rtt_ns == 0) {
             continue;
         }
-        const spate_time_ns low = peer->rtt_ns - peer->rtt_ns / 8;
-        const spate_time_ns high = peer->rtt_ns + peer->rtt_ns / 8;
-        if (status.rtt_ns >= low && status.rtt_ns <= high) {
+        const bool is_new_rtt = is_new_round_trip(peer, status.rtt_ns);
+
+        if (!is_new_rtt && status.frame_bytes == peer->frame_bytes) {
             continue;
         }
-        peer->rtt_ns = status.rtt_ns;
-        struct spate_event event = {.kind = SPATE_EVENT_RTT,
-                                    .rtt = {.member = peer->id, .rtt_ns = status.rtt_ns}};
+        const uint32_t frame_bytes = spate_link_payload_bytes_max(node->link, peer->id);
+        struct spate_event event = {
+            .kind = SPATE_EVENT_PATH,
+            .path = {.member = peer->id,
+                     .rtt_ns = is_new_rtt ? status.rtt_ns : 0,
+                     .append_bytes_max = frame_bytes > SPATE_WIRE_APPEND_BYTES
+                                             ? frame_bytes - SPATE_WIRE_APPEND_BYTES
+                                             : 0}};
+
+        peer->rtt_ns = is_new_rtt ? status.rtt_ns : peer->rtt_ns;
+        peer->frame_bytes = status.frame_bytes;
         spate_node_step(node, &event);
     }
 }
@@ -135,7 +149,7 @@ static uint32_t gather(struct spate_node *node)
     work += spate_node_take_orders(node);
     work += spate_node_take_reads(node);
     work += spate_node_snapshots_turn(node);
-    take_round_trips(node);
+    take_paths(node);
     return work;
 }
 

@@ -14,8 +14,9 @@ static bool needs_fetch(const struct spate_raft *raft, uint32_t place)
     if (!progress->is_replicating && progress->is_probe_out) {
         return false;
     }
-    return spate_progress_has_room(progress, raft->options.window_bytes,
-                                   raft->options.append_bytes_max);
+    const uint32_t frame_bytes = spate_replicate_frame_bytes(raft, place);
+
+    return spate_progress_has_room(progress, raft->options.window_bytes, frame_bytes, frame_bytes);
 }
 
 void spate_fetch_ask(struct spate_raft *raft, struct spate_effects *effects)
@@ -41,10 +42,11 @@ void spate_fetch_ask(struct spate_raft *raft, struct spate_effects *effects)
         fetching->first = raft->progress[place].next;
         fetching->ask_at = raft->now + raft->options.election_timeout_ns_min;
         spate_assert(fetching->first >= 1);
-        effects->fetch = (struct spate_effect_fetch){.is_needed = true,
-                                                     .member = fetching->member,
-                                                     .first = fetching->first,
-                                                     .bytes_max = raft->options.append_bytes_max};
+        effects->fetch =
+            (struct spate_effect_fetch){.is_needed = true,
+                                        .member = fetching->member,
+                                        .first = fetching->first,
+                                        .bytes_max = spate_replicate_frame_bytes(raft, place)};
         return;
     }
     fetching->ask_at = raft->now;
@@ -74,7 +76,7 @@ void spate_fetch_receive(struct spate_raft *raft, const struct spate_event *even
                            span->first == progress->next && span->count >= 1 &&
                            span->count - 1 <= spate_log_last(raft->log) - span->first &&
                            (progress->is_replicating || !progress->is_probe_out) &&
-                           spate_progress_has_room(progress, UINT64_MAX, 0);
+                           spate_progress_has_room(progress, UINT64_MAX, UINT32_MAX, 0);
     if (is_wanted) {
         spate_assert(event->fetched.prev.index + 1 == span->first);
         (void)spate_replicate_emit(raft, effects, place, event->fetched.prev, span);

@@ -32,21 +32,24 @@ void spate_progress_reset(struct spate_progress *progress, spate_index next, uin
         .advanced_at = now,
         .rtt_ns = progress->rtt_ns,
         .rtt_deviation_ns = progress->rtt_deviation_ns,
+        .append_bytes_max = progress->append_bytes_max,
         .inflight = progress->inflight,
         .inflight_max = progress->inflight_max,
     };
 }
 
 bool spate_progress_has_room(const struct spate_progress *progress, uint64_t window_bytes,
-                             uint32_t bytes)
+                             uint32_t frame_bytes, uint32_t bytes)
 {
     spate_assert(progress->inflight != NULL);
     spate_assert(progress->inflight_count <= progress->inflight_max);
     if (progress->inflight_count == 0) {
         return true;
     }
-    return progress->inflight_count < progress->inflight_max &&
-           progress->inflight_bytes + bytes <= window_bytes;
+    const struct spate_inflight *last = inflight_at(progress, progress->inflight_count - 1);
+
+    return progress->inflight_count < progress->inflight_max && bytes <= frame_bytes &&
+           last->bytes <= frame_bytes && progress->inflight_bytes + bytes <= window_bytes;
 }
 
 void spate_progress_sent(struct spate_progress *progress, const struct spate_inflight *message)

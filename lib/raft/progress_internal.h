@@ -56,6 +56,7 @@ struct spate_progress {
     spate_time_ns paused_until; /* The host could not send. */
     spate_time_ns rtt_ns;       /* Smoothed as in RFC 6298; 0: unknown. */
     spate_time_ns rtt_deviation_ns;
+    uint32_t append_bytes_max; /* Of entries in a frame to it; 0: what the options say. */
 
     struct spate_inflight *inflight; /* A ring of `inflight_max`. */
     uint32_t inflight_max;
@@ -64,13 +65,17 @@ struct spate_progress {
     uint64_t inflight_bytes;
 };
 
-/* At the start of a leadership, or of a member's new session. Round trips stay known. */
+/* At the start of a leadership, or of a member's new session. The path stays known. */
 void spate_progress_reset(struct spate_progress *progress, spate_index next, uint64_t round_next,
                           spate_time_ns now);
 
-/* Whether a message of `bytes` may be sent. A message larger than the window may go alone. */
+/*
+ * Whether a message with `bytes` of entries may be sent. One larger than the window may go alone.
+ * One larger than a frame always does: it takes longer, and what is sent behind it would overtake
+ * it.
+ */
 bool spate_progress_has_room(const struct spate_progress *progress, uint64_t window_bytes,
-                             uint32_t bytes);
+                             uint32_t frame_bytes, uint32_t bytes);
 
 /* A message with the entries [first, last] was sent. Requires: first == next, room. */
 void spate_progress_sent(struct spate_progress *progress, const struct spate_inflight *message);

@@ -159,13 +159,17 @@ static void stored(struct spate_raft *raft, uint64_t ticket)
     spate_assert(raft->tickets.completed == ticket);
 }
 
-static void measured(struct spate_raft *raft, spate_node_id member, spate_time_ns rtt_ns)
+static void measured(struct spate_raft *raft, const struct spate_event *event)
 {
-    spate_assert(member != raft->options.self);
-    const uint32_t place = spate_membership_find(&raft->configs.now, member);
+    spate_assert(event->path.member != raft->options.self);
+    const uint32_t place = spate_membership_find(&raft->configs.now, event->path.member);
 
-    if (place != SPATE_MEMBERS_MAX && place != raft->self && rtt_ns > 0) {
-        spate_progress_measured(&raft->progress[place], rtt_ns);
+    if (place == SPATE_MEMBERS_MAX || place == raft->self) {
+        return;
+    }
+    raft->progress[place].append_bytes_max = event->path.append_bytes_max;
+    if (event->path.rtt_ns > 0) {
+        spate_progress_measured(&raft->progress[place], event->path.rtt_ns);
     }
 }
 
@@ -204,8 +208,8 @@ void spate_raft_step(struct spate_raft *raft, const struct spate_event *event,
     case SPATE_EVENT_STORED:
         stored(raft, event->stored.ticket);
         break;
-    case SPATE_EVENT_RTT:
-        measured(raft, event->rtt.member, event->rtt.rtt_ns);
+    case SPATE_EVENT_PATH:
+        measured(raft, event);
         break;
     case SPATE_EVENT_FETCHED:
         spate_fetch_receive(raft, event, effects);

@@ -6,7 +6,7 @@
  *   MESSAGE  a decoded frame          .-----------.   messages to send (may all leave at once)
  *   PROPOSE  commands from clients -->| raft_step |-> a batch for the store, named by a ticket
  *   STORED   a ticket is durable      '-----------'   the commit index
- *   RTT      a member's round trip         |          a fetch: old entries to read from the store
+ *   PATH     round trip, size of frames    |          a fetch: old entries to read from the store
  *   FETCHED  … and here they are           |          role, leader, term
  *   READ     a read is asked               |          reads that may be answered
  *   FLUSH    the turn ends; time           v          the next deadline
@@ -74,13 +74,15 @@ struct spate_raft_options {
     spate_time_ns now;
     spate_time_ns election_timeout_ns_min; /* Drawn anew for each wait from [min, max]. */
     spate_time_ns election_timeout_ns_max;
-    spate_time_ns heartbeat_ns; /* Well below the election timeout. */
-    uint32_t append_bytes_max;  /* Of entries in one AppendEntries; a larger entry goes alone. */
-    uint32_t append_count_max;  /* Likewise, entries. 0: no bound but the bytes. */
-    uint64_t window_bytes;      /* In flight to one member. */
-    uint32_t window_messages;   /* Likewise. At most SPATE_WINDOW_MESSAGES_MAX. */
-    bool pre_vote_enabled;      /* Leave on, except to test without. */
-    bool check_quorum_enabled;  /* Leave on, except to test without. */
+    spate_time_ns heartbeat_ns;      /* Well below the election timeout. */
+    uint32_t append_bytes_max;       /* Of entries in one AppendEntries that fits a frame. */
+    uint32_t append_large_bytes_max; /* Of one that begins with a larger entry, and travels alone.
+                                        0: it takes that one along and no other. */
+    uint32_t append_count_max;       /* Likewise, entries. 0: no bound but the bytes. */
+    uint64_t window_bytes;           /* In flight to one member. */
+    uint32_t window_messages;        /* Likewise. At most SPATE_WINDOW_MESSAGES_MAX. */
+    bool pre_vote_enabled;           /* Leave on, except to test without. */
+    bool check_quorum_enabled;       /* Leave on, except to test without. */
     /* A leader answers reads of its own host without asking a majority, as long as it knows that
      * nobody else can be elected (thesis section 6.4.1). Wants pre-vote, check-quorum, the same
      * election timeouts on all members, and clocks that run at most 10 % apart each way. */
@@ -93,7 +95,7 @@ enum spate_event_kind {
     SPATE_EVENT_MESSAGE,
     SPATE_EVENT_PROPOSE,
     SPATE_EVENT_STORED,
-    SPATE_EVENT_RTT,
+    SPATE_EVENT_PATH,
     SPATE_EVENT_FETCHED,
     SPATE_EVENT_INSTALLED,
     SPATE_EVENT_READ,
@@ -123,8 +125,9 @@ struct spate_event {
         } stored;
         struct {
             spate_node_id member;
-            spate_time_ns rtt_ns;
-        } rtt;
+            spate_time_ns rtt_ns;      /* A round trip. 0: none was measured. */
+            uint32_t append_bytes_max; /* Of entries in a frame to it. 0: the option's. */
+        } path;
         struct {
             spate_err err;              /* Not OK: nothing below counts; it may be asked again. */
             spate_node_id member;       /* As asked. */

@@ -274,6 +274,9 @@ void spate_replicate_receive_result(struct spate_raft *raft, uint32_t place,
                                     const struct spate_message *message);
 void spate_replicate_send(struct spate_raft *raft, struct spate_effects *effects);
 spate_time_ns spate_replicate_deadline(const struct spate_raft *raft);
+/* How many bytes of entries go to the member in one frame. */
+uint32_t spate_replicate_frame_bytes(const struct spate_raft *raft, uint32_t place);
+
 /* Puts one AppendEntries to the member into the effects; `span` NULL: an empty one behind `prev`.
  * Returns whether there was room. */
 bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,

@@ -158,6 +158,15 @@ bool spate_replicate_emit(struct spate_raft *raft, struct spate_effects *effects
     return true;
 }
 
+uint32_t spate_replicate_frame_bytes(const struct spate_raft *raft, uint32_t place)
+{
+    const uint32_t mine = raft->options.append_bytes_max;
+    const uint32_t path = raft->progress[place].append_bytes_max;
+
+    spate_assert(place != raft->self);
+    return path != 0 && path < mine ? path : mine;
+}
+
 /* Sends one message of entries that are in the log. False: none is left, or there is no room. */
 static bool send_entries(struct spate_raft *raft, struct spate_effects *effects, uint32_t place,
                          const struct spate_log_view *view)
@@ -170,10 +179,15 @@ static bool send_entries(struct spate_raft *raft, struct spate_effects *effects,
     if (progress->next > view->last || progress->next < view->first) {
         return false;
     }
+    const uint32_t frame_bytes = spate_replicate_frame_bytes(raft, place);
     struct spate_log_span span;
-    spate_log_view_span(view, progress->next, count_max, raft->options.append_bytes_max, &span);
-    if (!spate_progress_has_room(progress, raft->options.window_bytes, span.bytes)) {
+    spate_log_view_span(view, progress->next, count_max, frame_bytes, &span);
+    if (!spate_progress_has_room(progress, raft->options.window_bytes, frame_bytes, span.bytes)) {
         return false;
+    }
+    if (span.bytes > frame_bytes) {
+        spate_log_view_span(view, progress->next, count_max, raft->options.append_large_bytes_max,
+                            &span);
     }
     const struct spate_entry_id prev = {.term = spate_conflict_term(raft->log, progress->next - 1),
                                         .index = progress->next - 1};

@@ -84,6 +84,8 @@ static void make_cluster(struct script *script)
             options.window_messages = number(script, w + 1, 0);
         } else if (word_is(script, w, "bytes-max")) {
             options.append_bytes_max = number(script, w + 1, 0);
+        } else if (word_is(script, w, "large-max")) {
+            options.append_large_bytes_max = number(script, w + 1, 0);
         }
     }
     cluster_destroy(script->cluster);

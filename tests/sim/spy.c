@@ -29,13 +29,22 @@ static void check_vote(struct sim *sim, uint32_t from, const struct spate_messag
     }
 }
 
+/* A node that starts behind a snapshot of a later term than it stored goes on in that term; it has
+ * no vote there that it could forget. */
+static spate_term durable_term(const struct sim_node *node)
+{
+    const spate_term stored = spate_store_image_hard_state(node->image).term;
+
+    return node->snapshot.last.term > stored ? node->snapshot.last.term : stored;
+}
+
 static void check_append_result(struct sim *sim, uint32_t from, const struct spate_message *message)
 {
     const spate_index match = message->append_result.match;
     const struct sim_node *node = &sim->nodes[from];
     spate_term term = 0;
 
-    if (spate_store_image_hard_state(node->image).term < message->term) {
+    if (durable_term(node) < message->term) {
         sim_fail(sim, "node %u answers in term %llu, which is not on its disk", from + 1,
                  (unsigned long long)message->term);
     }

@@ -48,6 +48,7 @@ static void start(struct cluster *cluster, struct node *node)
         .election_timeout_ns_max = CLUSTER_ELECTION_NS,
         .heartbeat_ns = CLUSTER_HEARTBEAT_NS,
         .append_bytes_max = options->append_bytes_max ? options->append_bytes_max : 60000,
+        .append_large_bytes_max = options->append_large_bytes_max,
         .append_count_max = options->append_count_max,
         .window_bytes = options->window_bytes ? options->window_bytes : 1u << 20,
         .window_messages = options->window_messages ? options->window_messages : 16,
@@ -454,8 +455,8 @@ uint64_t cluster_read_ready(struct cluster *cluster, spate_node_id id, spate_ind
 void cluster_measure(struct cluster *cluster, spate_node_id id, spate_node_id member,
                      spate_time_ns rtt_ns)
 {
-    struct spate_event event = {.kind = SPATE_EVENT_RTT,
-                                .rtt = {.member = member, .rtt_ns = rtt_ns}};
+    struct spate_event event = {.kind = SPATE_EVENT_PATH,
+                                .path = {.member = member, .rtt_ns = rtt_ns}};
     cluster_step(cluster, cluster_node_of(cluster, id), &event);
 }
 

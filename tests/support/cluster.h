@@ -25,7 +25,8 @@ struct cluster_options {
     uint32_t window_messages; /* 0: 16 */
     uint64_t window_bytes;    /* 0: 1 MiB */
     uint32_t append_bytes_max;
-    uint64_t log_budget_bytes; /* 0: plenty */
+    uint32_t append_large_bytes_max; /* 0: an entry larger than that goes by itself */
+    uint64_t log_budget_bytes;       /* 0: plenty */
 };
 
 struct cluster;

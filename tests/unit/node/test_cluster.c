@@ -135,6 +135,52 @@ static void entries_of_a_mebibyte_travel_both_ways(void **state)
     world_destroy(world);
 }
 
+/* Many at once: what does not fit a frame goes together, one message behind the other. */
+static void many_large_commands_do_not_wait_for_timers(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, 23);
+
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    world_run(world, 10 * MSEC);
+    for (uint32_t n = 0; n < 64; n++) {
+        assert_true(world_propose(world, leader, 20000));
+    }
+    world_submit(world, leader);
+    assert_true(world_settle(world, leader, MSEC)); /* A heartbeat takes two. */
+    world_converge(world);
+    world_destroy(world);
+}
+
+/* Frames of 9,000 bytes at the ends and of 1,472 between them. */
+static void a_narrow_path_gets_smaller_messages(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, 24);
+
+    world->hub->path_bytes_max = 2000;
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    world_run(world, 10 * MSEC);
+    for (uint32_t n = 0; n < 64; n++) {
+        assert_true(world_propose(world, leader, 1000));
+    }
+    world_submit(world, leader);
+    assert_true(world_settle(world, leader, MSEC));
+    for (uint32_t i = 0; i < 3; i++) {
+        struct spate_link_peer_status peer;
+
+        if (i != leader) {
+            assert_true(
+                spate_link_peer_status(spate_node_link(world->nodes[leader].node), i + 1, &peer));
+            assert_int_equal(peer.large_sent, 0);
+        }
+    }
+    world_converge(world);
+    world_destroy(world);
+}
+
 static void a_command_larger_than_an_entry_is_invalid(void **state)
 {
     (void)state;
@@ -397,6 +443,8 @@ int main(void)
         cmocka_unit_test(a_leader_with_little_space_refuses_until_there_is_more),
         cmocka_unit_test(a_follower_passes_proposals_on_once_each),
         cmocka_unit_test(entries_of_a_mebibyte_travel_both_ways),
+        cmocka_unit_test(many_large_commands_do_not_wait_for_timers),
+        cmocka_unit_test(a_narrow_path_gets_smaller_messages),
         cmocka_unit_test(a_command_larger_than_an_entry_is_invalid),
         cmocka_unit_test(losing_the_leader_loses_no_acknowledged_write),
         cmocka_unit_test(a_leader_cut_off_answers_when_it_is_back),

@@ -4,6 +4,7 @@
 #include "raft/progress_internal.h"
 
 #define WINDOW 4u
+#define FRAME  1500u
 
 struct fixture {
     struct spate_progress progress;
@@ -33,15 +34,31 @@ static void the_window_closes_by_messages_and_by_bytes(void **state)
     (void)state;
     struct fixture fixture;
     setup_replicating(&fixture);
-    assert_true(spate_progress_has_room(&fixture.progress, 1000, 5000)); /* Alone it may go. */
+    assert_true(
+        spate_progress_has_room(&fixture.progress, 1000, UINT32_MAX, 5000)); /* Alone it may go. */
     send(&fixture, 1, 1, 0);
-    assert_false(spate_progress_has_room(&fixture.progress, 1000, 901));
-    assert_true(spate_progress_has_room(&fixture.progress, 1000, 900));
+    assert_false(spate_progress_has_room(&fixture.progress, 1000, FRAME, 901));
+    assert_true(spate_progress_has_room(&fixture.progress, 1000, FRAME, 900));
     send(&fixture, 1, 2, 0);
     send(&fixture, 1, 3, 0);
     send(&fixture, 1, 4, 0);
-    assert_false(spate_progress_has_room(&fixture.progress, 1000, 1));
+    assert_false(spate_progress_has_room(&fixture.progress, 1000, FRAME, 1));
     assert_true(spate_progress_valid(&fixture.progress, 4));
+}
+
+static void a_message_larger_than_a_frame_travels_alone(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    setup_replicating(&fixture);
+    assert_true(spate_progress_has_room(&fixture.progress, 100000, FRAME, FRAME + 1));
+    send(&fixture, 1, 1, 0);
+    assert_false(spate_progress_has_room(&fixture.progress, 100000, FRAME, FRAME + 1));
+    assert_true(spate_progress_has_room(&fixture.progress, 100000, FRAME, FRAME));
+    send(&fixture, 16, 2, 0);
+    assert_false(spate_progress_has_room(&fixture.progress, 100000, FRAME, 1));
+    spate_progress_accepted(&fixture.progress, 17, 17, 0);
+    assert_true(spate_progress_has_room(&fixture.progress, 100000, FRAME, 1));
 }
 
 /* Round the ring many times: what is received leaves the window, what is durable counts. */
@@ -140,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_window_closes_by_messages_and_by_bytes),
+        cmocka_unit_test(a_message_larger_than_a_frame_travels_alone),
         cmocka_unit_test(acceptance_frees_the_window_in_order),
         cmocka_unit_test(late_and_partial_acceptances_change_nothing_known),
         cmocka_unit_test(rewinding_never_goes_below_what_was_received),
