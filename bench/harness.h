@@ -12,6 +12,9 @@
 #define HARNESS_IN_FLIGHT_MAX 16u
 #define HARNESS_SCALES_MAX    4u
 
+/* Entries in flight, all together: cores and bare loop hold them several times, on one machine. */
+#define HARNESS_IN_FLIGHT_BYTES_MAX (256u << 20)
+
 /* What the command line asks for. */
 struct harness {
     const char *program;     /* This program, for the agents. */
@@ -77,6 +80,12 @@ struct bench_row *harness_add_row(struct harness *harness, const char *name, con
  */
 bool harness_with_cluster(struct harness *harness, bool (*use)(void *context, struct cluster *),
                           void *context);
+
+/* How many entries of this payload may be in flight. */
+static inline uint32_t harness_in_flight_max(const struct harness *harness)
+{
+    return HARNESS_IN_FLIGHT_BYTES_MAX / harness->payload_bytes;
+}
 
 /* The rate of a closed loop of 4096 in flight. False: says why. */
 bool harness_find_peak(struct harness *harness, struct cluster *cluster,

@@ -19,10 +19,12 @@
 static void fill_in(struct harness *harness, uint32_t first, uint32_t second, bool is_busy,
                     bool is_adaptive)
 {
+    const uint32_t most = harness_in_flight_max(harness);
+
     if (harness->in_flight_count == 0) {
-        harness->in_flight[harness->in_flight_count++] = first;
+        harness->in_flight[harness->in_flight_count++] = first < most ? first : most;
         if (second != 0) {
-            harness->in_flight[harness->in_flight_count++] = second;
+            harness->in_flight[harness->in_flight_count++] = second < most ? second : most;
         }
     }
     if (!harness->polls_busy && !harness->polls_adaptive) {
@@ -148,7 +150,9 @@ static const char *choose_rivals(struct harness *harness)
     const bool is_counted = harness->in_flight_count > 0;
     for (uint32_t i = 0; !is_counted && i < 4; i++) {
         static const uint32_t in_flight[4] = {1, 64, 1024, 4096};
-        harness->in_flight[harness->in_flight_count++] = in_flight[i];
+        if (in_flight[i] <= harness_in_flight_max(harness)) {
+            harness->in_flight[harness->in_flight_count++] = in_flight[i];
+        }
     }
     return "durable";
 }

@@ -92,7 +92,8 @@ bool harness_find_peak(struct harness *harness, struct cluster *cluster,
 {
     char message[256] = "";
     struct cluster_result peak = {.latency = latency};
-    const struct cluster_load closed = {.in_flight = 4096,
+    const uint32_t most = harness_in_flight_max(harness);
+    const struct cluster_load closed = {.in_flight = most < 4096 ? most : 4096,
                                         .payload_bytes = harness->payload_bytes,
                                         .warm_s = harness->warmup_seconds,
                                         .run_s = harness->seconds};

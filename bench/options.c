@@ -263,6 +263,11 @@ static bool check(const struct harness *harness, int left)
     if (harness->payload_bytes % 8 != 0) {
         return refuse("give a --payload that is a multiple of 8");
     }
+    for (uint32_t i = 0; i < harness->in_flight_count; i++) {
+        if (harness->in_flight[i] > harness_in_flight_max(harness)) {
+            return refuse("--in-flight times --payload is at most 256 MiB: give less of either");
+        }
+    }
     if (harness->finds_max != (harness->p99_max_ns > 0)) {
         return refuse("--find-max wants a bound, and --p99-under a search: give both");
     }

@@ -13,11 +13,10 @@ static bool is_possible(const struct bench_bare_options *options)
     if (options->nodes < 1 || options->nodes > BENCH_BARE_NODES_MAX || options->in_flight < 1 ||
         options->payload_bytes < 8 || options->payload_bytes % 8 != 0 ||
         options->frame_bytes < 64 || options->frame_bytes > 65000 ||
-        options->payload_bytes > 65000 - sizeof(struct bare_header)) {
+        options->payload_bytes > SPATE_ENTRY_BYTES_MAX) {
         (void)fprintf(stderr,
-                      "bare loop: nodes 1 to %u, payload 8 to 64,984 in eights, frame 64 "
-                      "to 65,000\n",
-                      BENCH_BARE_NODES_MAX);
+                      "bare loop: nodes 1 to %u, payload 8 to %u in eights, frame 64 to 65000\n",
+                      BENCH_BARE_NODES_MAX, SPATE_ENTRY_BYTES_MAX);
         return false;
     }
     return true;

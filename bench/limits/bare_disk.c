@@ -8,19 +8,24 @@
 
 #define LOG_BYTES (64u << 20)
 
-bool bare_log_create(struct bare_log *log, uint32_t payload_bytes, uint32_t in_flight)
+bool bare_log_create(struct bare_log *log, const struct bench_bare_options *options)
 {
-    uint64_t entries = 1;
-    while (entries < 2ull * in_flight || entries * payload_bytes < LOG_BYTES) {
-        entries *= 2;
+    const uint32_t room = (options->frame_bytes - (uint32_t)sizeof(struct bare_header)) & ~7u;
+    const uint32_t pieces = (options->payload_bytes + room - 1) / room;
+    const uint32_t slot_bytes = ((options->payload_bytes + pieces - 1) / pieces + 7) & ~7u;
+    uint64_t slots = 1;
+
+    while (slots < 2ull * options->in_flight * pieces || slots * slot_bytes < LOG_BYTES) {
+        slots *= 2;
     }
-    *log = (struct bare_log){.bytes = malloc(entries * payload_bytes),
-                             .mask = entries - 1,
-                             .payload_bytes = payload_bytes};
+    *log = (struct bare_log){.bytes = malloc(slots * slot_bytes),
+                             .mask = slots - 1,
+                             .slot_bytes = slot_bytes,
+                             .entry_slots = pieces};
     if (log->bytes == NULL) {
         return false;
     }
-    memset(log->bytes, 1, entries * payload_bytes);
+    memset(log->bytes, 1, slots * slot_bytes);
     return true;
 }
 
@@ -35,13 +40,13 @@ uint32_t bare_log_parts(const struct bare_log *log, uint64_t first, uint64_t cou
     const uint64_t to_end = log->mask + 1 - (first & log->mask);
     const uint64_t in_first = count < to_end ? count : to_end;
 
-    parts[0].iov_base = log->bytes + (first & log->mask) * log->payload_bytes;
-    parts[0].iov_len = in_first * log->payload_bytes;
+    parts[0].iov_base = log->bytes + (first & log->mask) * log->slot_bytes;
+    parts[0].iov_len = in_first * log->slot_bytes;
     if (in_first == count) {
         return 1;
     }
     parts[1].iov_base = log->bytes;
-    parts[1].iov_len = (count - in_first) * log->payload_bytes;
+    parts[1].iov_len = (count - in_first) * log->slot_bytes;
     return 2;
 }
 
@@ -68,7 +73,7 @@ static void *write_and_sync(void *argument)
             continue;
         }
         struct iovec parts[2];
-        const uint64_t most = BENCH_JOURNAL_APPEND_MAX / disk->log->payload_bytes;
+        const uint64_t most = BENCH_JOURNAL_APPEND_MAX / disk->log->slot_bytes;
         const uint64_t count = staged - written < most ? staged - written : most;
         bench_journal_append(&disk->journal, parts,
                              bare_log_parts(disk->log, written + 1, count, parts));

@@ -13,31 +13,31 @@ struct follower {
     struct bench_receiver receiver;
     struct bare_log log;
     struct bench_journal journal;
-    uint64_t last;   /* Held. */
+    uint64_t last;   /* Slot held. */
     uint64_t synced; /* On the disk. */
     uint32_t index;
     struct bench_port *port;
     const struct sockaddr_in *leader_address;
 };
 
-/* Copies the entries of one frame that continue the log. */
+/* Copies the slots of one frame that continue the log. */
 static void accept_frame(struct follower *follower, const uint8_t *frame, uint32_t bytes)
 {
     struct bare_header header;
     struct iovec parts[2];
-    const uint32_t payload = follower->log.payload_bytes;
+    const uint32_t slot = follower->log.slot_bytes;
 
     if (bytes < sizeof header) {
         return;
     }
     memcpy(&header, frame, sizeof header);
     const uint64_t frame_last = header.first + header.count - 1;
-    if (header.count == 0 || bytes != sizeof header + (uint64_t)header.count * payload ||
+    if (header.count == 0 || bytes != sizeof header + (uint64_t)header.count * slot ||
         header.first > follower->last + 1 || frame_last <= follower->last) {
         return;
     }
     const uint64_t known = follower->last + 1 - header.first;
-    const uint8_t *from = frame + sizeof header + known * payload;
+    const uint8_t *from = frame + sizeof header + known * slot;
     const uint32_t count =
         bare_log_parts(&follower->log, follower->last + 1, header.count - known, parts);
     for (uint32_t p = 0; p < count; p++) {
@@ -72,7 +72,7 @@ static bool receive(struct follower *follower)
 
 static void sync_received(struct follower *follower)
 {
-    const uint64_t most = BENCH_JOURNAL_APPEND_MAX / follower->log.payload_bytes;
+    const uint64_t most = BENCH_JOURNAL_APPEND_MAX / follower->log.slot_bytes;
 
     while (follower->synced < follower->last) {
         struct iovec parts[2];
@@ -92,8 +92,7 @@ static bool set_up(struct follower *follower, struct bare_setup *setup, uint32_t
     follower->leader_address = &setup->leader_address;
     follower->index = index;
     follower->port = setup->follower_ports[index];
-    return bench_receiver_create(&follower->receiver) &&
-           bare_log_create(&follower->log, options->payload_bytes, options->in_flight) &&
+    return bench_receiver_create(&follower->receiver) && bare_log_create(&follower->log, options) &&
            (options->durable_directory == NULL ||
             bench_journal_open(options->durable_directory, &follower->journal));
 }

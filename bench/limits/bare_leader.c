@@ -26,22 +26,23 @@ struct outbox {
     uint32_t headers_used;
     struct mmsghdr messages[TX_MESSAGES];
     uint32_t follower[TX_MESSAGES];
-    uint64_t first[TX_MESSAGES]; /* Entry that the message begins with. */
+    uint64_t first[TX_MESSAGES]; /* Slot that the message begins with. */
     uint8_t control[TX_MESSAGES][CMSG_SPACE(sizeof(uint16_t))] __attribute__((aligned(8)));
     struct iovec parts[TX_MESSAGES * SEGMENTS_MAX * PARTS_PER_FRAME];
     struct bare_header headers[TX_MESSAGES * SEGMENTS_MAX];
 };
 
-/* Entries that were created together, so have one time. */
+/* Slots that were created together, so have one time. */
 struct creation {
     uint64_t last;
     uint64_t at_ns;
 };
 
+/* In slots, as all below. */
 struct peer {
     uint64_t match;
     uint64_t sent;
-    uint64_t moved_ns; /* When match last grew, or the first unacknowledged entry was sent. */
+    uint64_t moved_ns; /* When match last grew, or the first unacknowledged slot was sent. */
     bool is_there;
 };
 
@@ -55,13 +56,13 @@ struct leader {
     struct outbox outbox;
     struct peer peers[BENCH_BARE_NODES_MAX];
     uint8_t *payload;
-    uint32_t frame_entries;  /* Entries of a full frame. */
+    uint32_t frame_slots;    /* Of a full frame. */
     uint32_t message_frames; /* Frames of a full message. */
     uint64_t last;
     uint64_t commit;
     uint64_t durable;
 
-    struct creation *creations; /* A circle; one for each entry in flight at most. */
+    struct creation *creations; /* A circle; one for each slot in flight at most. */
     uint64_t creations_mask;
     uint64_t created;
     uint64_t finished;
@@ -71,7 +72,7 @@ struct leader {
     struct bench_bare_result result;
 };
 
-/* Entries up to here can be created without overwriting what somebody still needs. */
+/* Slots up to here can be created without overwriting what somebody still needs. */
 static uint64_t room_until(const struct leader *leader)
 {
     uint64_t needed = leader->is_durable ? leader->durable : leader->last;
@@ -85,8 +86,9 @@ static uint64_t room_until(const struct leader *leader)
 
 static bool create_entries(struct leader *leader, uint64_t now)
 {
-    uint64_t until = leader->commit + leader->options->in_flight;
+    const uint64_t slots = leader->log.entry_slots;
     const uint64_t room = room_until(leader);
+    uint64_t until = (leader->commit / slots + leader->options->in_flight) * slots;
 
     until = room < until ? room : until;
     if (leader->last >= until) {
@@ -94,17 +96,17 @@ static bool create_entries(struct leader *leader, uint64_t now)
     }
     while (leader->last < until) {
         leader->last++;
-        uint8_t *entry =
-            leader->log.bytes + (leader->last & leader->log.mask) * leader->log.payload_bytes;
-        memcpy(entry, leader->payload, leader->log.payload_bytes);
-        memcpy(entry, &leader->last, sizeof leader->last);
+        uint8_t *slot =
+            leader->log.bytes + (leader->last & leader->log.mask) * leader->log.slot_bytes;
+        memcpy(slot, leader->payload, leader->log.slot_bytes);
+        memcpy(slot, &leader->last, sizeof leader->last);
     }
     leader->creations[leader->created++ & leader->creations_mask] =
         (struct creation){.last = leader->last, .at_ns = now};
     return true;
 }
 
-/* Adds a frame of `count` entries to the message that is being built. */
+/* Adds a frame of `count` slots to the message that is being built. */
 static void add_frame(struct leader *leader, struct msghdr *message, uint64_t first, uint32_t count)
 {
     struct outbox *outbox = &leader->outbox;
@@ -121,7 +123,7 @@ static void add_frame(struct leader *leader, struct msghdr *message, uint64_t fi
 static void add_segmentation(struct leader *leader, struct msghdr *message, uint8_t *control)
 {
     const uint16_t bytes =
-        (uint16_t)(sizeof(struct bare_header) + leader->frame_entries * leader->log.payload_bytes);
+        (uint16_t)(sizeof(struct bare_header) + leader->frame_slots * leader->log.slot_bytes);
 
     message->msg_control = control;
     message->msg_controllen = CMSG_SPACE(sizeof bytes);
@@ -138,7 +140,7 @@ static bool add_message(struct leader *leader, uint32_t follower)
 {
     struct peer *peer = &leader->peers[follower];
     struct outbox *outbox = &leader->outbox;
-    const uint64_t window = WINDOW_BYTES / leader->log.payload_bytes + leader->frame_entries;
+    const uint64_t window = WINDOW_BYTES / leader->log.slot_bytes + leader->frame_slots;
 
     if (!peer->is_there || peer->sent == leader->last || peer->sent - peer->match >= window) {
         return false;
@@ -154,8 +156,7 @@ static bool add_message(struct leader *leader, uint32_t follower)
     uint32_t frames = 0;
     while (frames < leader->message_frames && peer->sent < leader->last) {
         const uint64_t left = leader->last - peer->sent;
-        const uint32_t count =
-            left < leader->frame_entries ? (uint32_t)left : leader->frame_entries;
+        const uint32_t count = left < leader->frame_slots ? (uint32_t)left : leader->frame_slots;
         add_frame(leader, message, peer->sent + 1, count);
         peer->sent += count;
         frames++;
@@ -254,6 +255,7 @@ static uint64_t held_by_majority(const struct leader *leader)
 
 static void commit_entries(struct leader *leader)
 {
+    const uint64_t slots = leader->log.entry_slots;
     const uint64_t commit = held_by_majority(leader);
     if (commit <= leader->commit) {
         return;
@@ -263,9 +265,9 @@ static void commit_entries(struct leader *leader)
         const struct creation *creation =
             &leader->creations[leader->finished & leader->creations_mask];
         const uint64_t last = creation->last < commit ? creation->last : commit;
-        if (leader->latency != NULL) {
-            spate_histogram_record(leader->latency, now - creation->at_ns,
-                                   last - leader->finished_last);
+        const uint64_t entries = last / slots - leader->finished_last / slots;
+        if (leader->latency != NULL && entries > 0) {
+            spate_histogram_record(leader->latency, now - creation->at_ns, entries);
         }
         leader->finished_last = last;
         leader->finished += last == creation->last;
@@ -353,25 +355,25 @@ static bool set_up(struct leader *leader, struct bare_setup *setup)
     const struct bench_bare_options *options = setup->options;
     uint64_t creations = 1;
 
-    while (creations <= options->in_flight) {
+    *leader = (struct leader){
+        .setup = setup, .options = options, .is_durable = options->durable_directory != NULL};
+    if (!bare_log_create(&leader->log, options) || !bench_receiver_create(&leader->receiver)) {
+        return false;
+    }
+    while (creations <= (uint64_t)options->in_flight * leader->log.entry_slots) {
         creations *= 2;
     }
-    *leader = (struct leader){.setup = setup,
-                              .options = options,
-                              .is_durable = options->durable_directory != NULL,
-                              .creations_mask = creations - 1};
     const uint32_t room = options->frame_bytes - (uint32_t)sizeof(struct bare_header);
-    leader->frame_entries = room < options->payload_bytes ? 1 : room / options->payload_bytes;
+    leader->frame_slots = room / leader->log.slot_bytes;
     const uint32_t frame =
-        leader->frame_entries * options->payload_bytes + (uint32_t)sizeof(struct bare_header);
+        leader->frame_slots * leader->log.slot_bytes + (uint32_t)sizeof(struct bare_header);
     const uint32_t fitting = SEGMENT_BYTES_MAX / frame;
     leader->message_frames = fitting < 1 ? 1 : fitting < SEGMENTS_MAX ? fitting : SEGMENTS_MAX;
     leader->message_frames = setup->leader_port->is_segmented ? leader->message_frames : 1;
+    leader->creations_mask = creations - 1;
     leader->creations = calloc(creations, sizeof *leader->creations);
-    leader->payload = calloc(1, options->payload_bytes);
-    return leader->creations != NULL && leader->payload != NULL &&
-           bench_receiver_create(&leader->receiver) &&
-           bare_log_create(&leader->log, options->payload_bytes, options->in_flight);
+    leader->payload = calloc(1, leader->log.slot_bytes);
+    return leader->creations != NULL && leader->payload != NULL;
 }
 
 static void measure(struct leader *leader, struct spate_histogram *latency)
@@ -389,7 +391,8 @@ static void measure(struct leader *leader, struct spate_histogram *latency)
     const uint64_t synced = atomic_load(&leader->disk.syncs) - syncs;
 
     leader->result.seconds = (double)(end - start) / 1e9;
-    leader->result.committed = leader->commit - commit;
+    leader->result.committed =
+        leader->commit / leader->log.entry_slots - commit / leader->log.entry_slots;
     leader->result.entries_per_s = (double)leader->result.committed / leader->result.seconds;
     leader->result.entries_per_sync =
         synced == 0 ? 0 : (double)leader->result.committed / (double)synced;

@@ -8,24 +8,29 @@
 #include "bench/limits/journal_internal.h"
 #include "bench/limits/socket.h"
 
-/* Before the entries of a frame; alone: an acknowledgement. */
+/* Before the slots of a frame; alone: an acknowledgement. */
 struct bare_header {
-    uint64_t first; /* Of the entries; in an acknowledgement the last one held. */
+    uint64_t first; /* Of the slots; in an acknowledgement the last one held. */
     uint32_t count;
     uint32_t from; /* Follower that acknowledges. */
 };
 
-/* The entries, each of payload_bytes, in a circle. */
+/*
+ * The entries in a circle of slots. An entry has one; one that is larger than a frame has as many
+ * as it takes frames, of one size (rounded up to 8 bytes), and is there when its last one is.
+ */
 struct bare_log {
     uint8_t *bytes;
-    uint64_t mask; /* Entries - 1. */
-    uint32_t payload_bytes;
+    uint64_t mask; /* Slots - 1. */
+    uint32_t slot_bytes;
+    uint32_t entry_slots;
 };
 
-bool bare_log_create(struct bare_log *log, uint32_t payload_bytes, uint32_t in_flight);
+bool bare_log_create(struct bare_log *log, const struct bench_bare_options *options);
 void bare_log_destroy(struct bare_log *log);
 
-/* The bytes of [first, first + count) as one part, or as two across the end. Returns how many. */
+/* The bytes of the slots [first, first + count) as one part, or as two across the end. Returns how
+ * many. */
 uint32_t bare_log_parts(const struct bare_log *log, uint64_t first, uint64_t count,
                         struct iovec parts[2]);
 
@@ -69,10 +74,10 @@ struct bare_disk {
 bool bare_disk_start(struct bare_disk *disk, const char *directory, const struct bare_log *log);
 void bare_disk_stop(struct bare_disk *disk);
 
-/* Entries up to `last` may be written. */
+/* Slots up to `last` may be written. */
 void bare_disk_stage(struct bare_disk *disk, uint64_t last);
 
-/* The last durable entry; clears done_fd. */
+/* The last durable slot; clears done_fd. */
 uint64_t bare_disk_durable(struct bare_disk *disk);
 
 #endif
