@@ -1,5 +1,6 @@
 #include "disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -202,20 +203,6 @@ int unlinkat(int directory, const char *name, int flags)
     return result;
 }
 
-void disk_record(const char *directory)
-{
-    for (uint32_t s = 0; s < step_count; s++) {
-        free(steps[s].data);
-    }
-    for (uint32_t f = 0; f < file_count; f++) {
-        free(files[f].bytes);
-    }
-    step_count = file_count = replayed = pending_count = name_count = 0;
-    memset(files, 0, sizeof files);
-    (void)snprintf(recorded, sizeof recorded, "%s", directory);
-    atomic_store(&is_recording, true);
-}
-
 void disk_stop(void)
 {
     atomic_store(&is_recording, false);
@@ -307,6 +294,58 @@ static void apply_name(struct name table[], uint32_t *count, const struct step *
             }
         }
     }
+}
+
+/* A file that is there when the recording begins: durable, as it is. */
+static void adopt(const char *directory, const char *name)
+{
+    char path[384];
+    struct stat status;
+
+    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &status), 0);
+    struct file *file = &files[file_of(fd)];
+    file->size = (uint64_t)status.st_size;
+    file->bytes = malloc(file->size + 1);
+    assert_non_null(file->bytes);
+    for (uint64_t at = 0; at < file->size;) {
+        const ssize_t done = pread(fd, file->bytes + at, file->size - at, (off_t)at);
+        assert_true(done > 0);
+        at += (uint64_t)done;
+    }
+    add_name(names, &name_count, name, (uint32_t)(file - files));
+    (void)close(fd);
+}
+
+static void adopt_all(const char *directory)
+{
+    const struct dirent *entry;
+    DIR *folder = opendir(directory);
+
+    assert_non_null(folder);
+    while ((entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            adopt(directory, entry->d_name);
+        }
+    }
+    (void)closedir(folder);
+}
+
+void disk_record(const char *directory)
+{
+    for (uint32_t s = 0; s < step_count; s++) {
+        free(steps[s].data);
+    }
+    for (uint32_t f = 0; f < file_count; f++) {
+        free(files[f].bytes);
+    }
+    step_count = file_count = replayed = pending_count = name_count = 0;
+    memset(files, 0, sizeof files);
+    adopt_all(directory);
+    (void)snprintf(recorded, sizeof recorded, "%s", directory);
+    atomic_store(&is_recording, true);
 }
 
 static bool is_of_names(const struct step *step)

@@ -12,7 +12,8 @@
 
 #include "base/prng.h"
 
-/* Begins to remember what happens to files in `directory` (by its path, as it is opened). */
+/* Begins to remember what happens to files in `directory` (by its path, as it is opened). What is
+ * there is durable. */
 void disk_record(const char *directory);
 
 /* Ends it. What was remembered stays, for images. */
