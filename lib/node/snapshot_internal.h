@@ -40,6 +40,7 @@ struct spate_transfer {
     spate_index hold_from;
     uint64_t
         behind; /* By how much that was behind the snapshot before this one; 0: there was none. */
+    uint32_t fell_back; /* Snapshots in a row at which that was no less. */
     uint64_t image_bytes;
     uint64_t hash;
     uint64_t acked;

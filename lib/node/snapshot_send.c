@@ -16,6 +16,9 @@
 #define RESEND_NS_MIN 20000000u
 #define REPEATS_MAX   3u
 
+/* So many snapshots in a row at which a member was no less behind than before. */
+#define FALLS_MAX 2u
+
 static struct spate_transfer *find(struct spate_node_snapshots *snapshots, spate_node_id member)
 {
     for (uint32_t t = 0; t < SPATE_MEMBERS_MAX; t++) {
@@ -182,7 +185,9 @@ static void send_to(struct spate_node *node, struct spate_transfer *transfer)
     spate_snapshots_wake_at(node, transfer->resend_at);
 }
 
-/* Whether a member that has an older snapshot, or is being sent one, will get on with it. */
+/* Whether a member that has an older snapshot, or is being sent one, will get on with it. Taking a
+ * snapshot takes disk and processor from it, so one that has fallen back once gets another chance.
+ */
 static bool is_worth_waiting(const struct spate_node *node, struct spate_transfer *transfer)
 {
     const spate_index next = node->snapshots->newest.last.index + 1;
@@ -198,7 +203,8 @@ static bool is_worth_waiting(const struct spate_node *node, struct spate_transfe
         return true; /* It receives, or restores. */
     }
     transfer->behind = behind;
-    return before == 0 || behind < before;
+    transfer->fell_back = before != 0 && behind >= before ? transfer->fell_back + 1 : 0;
+    return transfer->fell_back < FALLS_MAX;
 }
 
 void spate_snapshots_judge_followers(struct spate_node *node)
