@@ -56,10 +56,12 @@ tier_long() {
     build tsan
     step long-stress-tsan tsan --suite stress --timeout-multiplier 5
     build fuzz
-    fuzz wire_decode wire 60
-    fuzz wire_round_trip wire 60
-    fuzz link_rx link 60
-    fuzz stack_rx stack 60
+    fuzz wire_decode wire 40
+    fuzz wire_round_trip wire 40
+    fuzz link_rx link 40
+    fuzz stack_rx stack 40
+    fuzz wal_scan wal 40
+    fuzz kv_restore kv 40
     echo "time of each part:"
     printf '  %s\n' "${budget[@]}"
     count
