@@ -41,8 +41,6 @@ static void add_peer(struct spate_node *node, spate_node_id id)
     if (peer->id != id) {
         peer->id = id;
         peer->session = 0;
-        peer->rtt_ns = 0;
-        peer->frame_bytes = 0;
         peer->epoch++; /* Outcomes for who had this place, still on their way, reach nobody. */
         memset(peer->remembered, 0, SPATE_REMEMBERED_MAX * sizeof peer->remembered[0]);
     }
@@ -72,6 +70,16 @@ static void connect_peer(struct spate_node *node, const struct spate_member *mem
     }
 }
 
+/* The engine forgets what it knew of a member's path when that leaves, or comes as another. */
+static void tell_path_anew(struct spate_node *node, spate_node_id id)
+{
+    struct spate_node_peer *peer = spate_node_peer_find(node, id);
+
+    spate_assert(peer != NULL);
+    peer->rtt_ns = 0;
+    peer->frame_bytes = 0;
+}
+
 void spate_node_follow_members(struct spate_node *node)
 {
     const struct spate_membership *membership = spate_raft_membership(node->raft);
@@ -94,6 +102,7 @@ void spate_node_follow_members(struct spate_node *node)
         if (spate_node_peer_find(node, member->id) == NULL) {
             add_peer(node, member->id);
         }
+        tell_path_anew(node, member->id);
         connect_peer(node, member);
     }
 }

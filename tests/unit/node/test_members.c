@@ -88,6 +88,39 @@ static void a_member_that_is_removed_becomes_a_guest_and_writes_go_on(void **sta
     world_destroy(world);
 }
 
+/* Between frames of 9,000 bytes lies a path of 1,472: known of a member that comes back, too. */
+static void a_member_that_comes_back_is_sent_what_fits_its_path(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, 6);
+    struct spate_link_peer_status before;
+    struct spate_link_peer_status after;
+
+    world->hub->path_bytes_max = 2000;
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    const struct spate_link *link = spate_node_link(world->nodes[leader].node);
+    const spate_node_id gone = (leader + 1) % 3 + 1;
+    const struct spate_order removed = removal(gone, true);
+    const struct spate_order added = {
+        .change = {.kind = SPATE_CHANGE_ADD, .count = 1, .members = {{.id = gone}}}};
+
+    assert_int_equal(ask(world, leader, &removed).err, SPATE_OK);
+    world_run(world, 20 * MSEC);
+    assert_int_equal(ask(world, leader, &added).err, SPATE_OK);
+    world_run(world, 20 * MSEC);
+    assert_true(spate_link_peer_status(link, gone, &before));
+    for (uint32_t n = 0; n < 64; n++) {
+        assert_true(world_propose(world, leader, 1000));
+    }
+    world_submit(world, leader);
+    assert_true(world_settle(world, leader, 100 * MSEC));
+    world_run(world, 20 * MSEC);
+    assert_true(spate_link_peer_status(link, gone, &after));
+    assert_int_equal(after.large_sent, before.large_sent);
+    world_destroy(world);
+}
+
 static void the_leadership_is_handed_over_when_asked(void **state)
 {
     (void)state;
@@ -143,6 +176,7 @@ int main(void)
         cmocka_unit_test(a_follower_names_the_leader),
         cmocka_unit_test(a_refusal_says_which_rule_it_is),
         cmocka_unit_test(a_member_that_is_removed_becomes_a_guest_and_writes_go_on),
+        cmocka_unit_test(a_member_that_comes_back_is_sent_what_fits_its_path),
         cmocka_unit_test(the_leadership_is_handed_over_when_asked),
         cmocka_unit_test(what_nobody_waits_for_gives_its_place_back),
     };
