@@ -3,18 +3,17 @@
 
 /*
  * Whether a leader speaks to us, so that nobody else is needed (thesis section 4.2.3). A leader
- * counts as hearing itself while a majority answers it.
+ * counts as hearing itself while a majority answers it. What a follower has answered may be part of
+ * a lease (read_index.c): it holds though a newer term, of no leader as yet, was heard of since.
  */
 static bool hears_leader(const struct spate_raft *raft)
 {
-    spate_assert(raft->leader != raft->options.self || spate_raft_is_leader(raft));
-    if (raft->leader == 0) {
-        return false;
-    }
     const spate_time_ns heard_at =
         spate_raft_is_leader(raft) ? spate_election_quorum_at(raft) : raft->follower.heard_at;
+
+    spate_assert(raft->leader != raft->options.self || spate_raft_is_leader(raft));
     spate_assert(heard_at <= raft->now);
-    return raft->now - heard_at < raft->options.election_timeout_ns_min;
+    return heard_at != 0 && raft->now - heard_at < raft->options.election_timeout_ns_min;
 }
 
 /* Paper section 5.4.1: later last term, or same last term and at least as long. */
