@@ -16,6 +16,8 @@ struct spate_log_span make_span(uint8_t *to, spate_index first, uint32_t count, 
     assert_non_null(data);
     for (uint32_t i = 0; i < count; i++) {
         const uint64_t stamp[2] = {first + i, term};
+        /* Some entries are full of zeros, as a disk's sectors are before they are written. */
+        memset(data, (first + i) % 3 == 0 ? 0 : 0x5a, payload);
         memcpy(data, stamp, payload < 16 ? payload : 16);
         span.bytes += spate_entry_encode(to + span.bytes, SPATE_ENTRY_COMMAND, data, payload);
     }

@@ -4,7 +4,7 @@
 
 #include "store/store.h"
 
-/* A span of `count` entries whose payloads say their index and term. */
+/* A span of `count` entries whose payloads begin with their index and term. */
 struct spate_log_span make_span(uint8_t *to, spate_index first, uint32_t count, spate_term term,
                                 uint32_t payload);
 

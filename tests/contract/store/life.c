@@ -137,10 +137,27 @@ bool life_is_behind(const struct spate_store_loaded *loaded, uint64_t batch)
            loaded->base.index >= model->base.index && loaded->base.index <= base_max;
 }
 
-uint64_t life_find(const struct spate_store_loaded *loaded, uint64_t acknowledged)
+/* Batches may end at the same index in the same term, with other entries before it. */
+static bool has_terms(struct spate_store *store, const struct spate_store_loaded *loaded,
+                      const struct life_model *model)
+{
+    for (spate_index i = loaded->base.index + 1; i <= loaded->last;) {
+        struct spate_log_span span;
+        assert_int_equal(store->ops->read(store, i, 1u << 20, &span), SPATE_OK);
+        for (uint32_t n = 0; n < span.count; n++, i++) {
+            if (model->terms[i % 4096] != span.term) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+uint64_t life_find(struct spate_store *store, const struct spate_store_loaded *loaded,
+                   uint64_t acknowledged)
 {
     for (uint64_t b = LIFE_BATCHES + 1; b-- > acknowledged;) {
-        if (life_is_behind(loaded, b)) {
+        if (life_is_behind(loaded, b) && has_terms(store, loaded, &models[b])) {
             return b;
         }
     }

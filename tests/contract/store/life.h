@@ -30,7 +30,8 @@ void life_live(const char *directory, uint64_t seed);
 
 /* The last batch, from `acknowledged` on, behind which the store is; more than LIFE_BATCHES: none.
  */
-uint64_t life_find(const struct spate_store_loaded *loaded, uint64_t acknowledged);
+uint64_t life_find(struct spate_store *store, const struct spate_store_loaded *loaded,
+                   uint64_t acknowledged);
 
 /* Whether the store is where it was behind the batch: its entries, and nothing else. */
 bool life_is_behind(const struct spate_store_loaded *loaded, uint64_t batch);

@@ -3,6 +3,7 @@
  * that was acknowledged, or is refused with a line that names the place. Never anything else.
  * Whoever accepts damage gets what stood before it, and a log that goes on from there, mute.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -379,9 +380,10 @@ static void damage_behind_a_compaction_is_given_up(void **state)
     assert_int_equal(store->ops->compact(store, LAST - 2 * COUNT), SPATE_OK);
     append(store, LAST + 1, 1);
     store->ops->close(store);
-    /* The first segment is what was let go; the group that says so is what is damaged. */
+    /* The first segment is what was let go, if the store has not removed it itself by now; the
+     * group that says so is what is damaged. */
     (void)snprintf(lost, sizeof lost, "%s/%s", copy, names[1]);
-    assert_int_equal(unlink(lost), 0);
+    assert_true(unlink(lost) == 0 || errno == ENOENT);
     (void)snprintf(lost, sizeof lost, "%s/%s", copy, names[2]);
     const int fd = open(lost, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "rot", 3, 6 << 20), 3);
