@@ -66,6 +66,11 @@ uint32_t spate_node_take_frames(struct spate_node *node)
     for (uint32_t burst = 0; burst < BURSTS_MAX; burst++) {
         const uint32_t count = spate_link_rx(node->link, node->now, payloads, SPATE_BURST_MAX);
         spate_assert(count <= SPATE_BURST_MAX);
+        if (count > 0 && node->options.lease_enabled) {
+            /* A leader counts on us from when it sent this: we heard it now, and not when a turn
+             * began that has stalled since. */
+            node->now = spate_clock_now(node->options.clock);
+        }
         for (uint32_t i = 0; i < count; i++) {
             take_payload(node, &payloads[i]);
         }

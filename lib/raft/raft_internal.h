@@ -289,6 +289,8 @@ void spate_fetch_receive(struct spate_raft *raft, const struct spate_event *even
 
 /* read_index.c */
 void spate_read_ask(struct spate_raft *raft, uint64_t id);
+/* Whether a leader knows that nobody else can have been elected by `now`. */
+bool spate_read_has_lease(const struct spate_raft *raft, spate_time_ns now);
 /* The role changed: what the leader was told or knew counts no more. */
 void spate_read_forget(struct spate_raft *raft);
 void spate_read_receive(struct spate_raft *raft, uint32_t place,

@@ -138,23 +138,23 @@ void spate_read_receive_result(struct spate_raft *raft, const struct spate_messa
  * votes for nobody for the shortest election timeout by its own clock. Clocks may run apart by 10 %
  * each way: 3/4 is below 0.9 / 1.1.
  */
-static bool has_lease(const struct spate_raft *raft)
+bool spate_read_has_lease(const struct spate_raft *raft, spate_time_ns now)
 {
     spate_time_ns lease_at[SPATE_MEMBERS_MAX] = {0};
 
     spate_assert(spate_raft_is_leader(raft));
+    spate_assert(raft->now <= now);
     if (!raft->options.lease_enabled || raft->is_lease_void ||
         raft->lead_first == SPATE_INDEX_NONE_YET || raft->commit < raft->lead_first) {
         return false;
     }
     for (uint32_t place = 0; place < raft->configs.now.count; place++) {
-        lease_at[place] = place == raft->self              ? raft->now
+        lease_at[place] = place == raft->self              ? now
                           : spate_raft_counts(raft, place) ? raft->progress[place].lease_at
                                                            : 0;
     }
     const spate_time_ns began = spate_quorum_index(&raft->configs.now, lease_at);
-    spate_assert(began <= raft->now);
-    return began > 0 && raft->now < began + raft->options.election_timeout_ns_min / 4 * 3;
+    return began > 0 && now < began + raft->options.election_timeout_ns_min / 4 * 3;
 }
 
 /* The round up to which a majority has answered. */
@@ -207,7 +207,7 @@ void spate_read_confirm(struct spate_raft *raft, struct spate_effects *effects)
     spate_assert(spate_raft_is_leader(raft));
     spate_assert(reads->told <= reads->asked);
     if (reads->told < reads->asked) {
-        if (has_lease(raft)) {
+        if (spate_read_has_lease(raft, raft->now)) {
             raft->reads_leased++;
             become_ready(raft, reads->asked, raft->commit);
         } else if (take_read(raft, raft->options.self, reads->asked, raft->options.session)) {

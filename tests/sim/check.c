@@ -2,15 +2,18 @@
  * What must hold after every event (Raft paper figure 3), seen by somebody who sees all logs and
  * all disks:
  *
- *   election safety        at most one leader in a term, over all lives
- *   log matching           an index and a term name one entry, and one entry before it
- *   leader completeness    a new leader has every entry committed in an earlier term
- *   state-machine safety   what is committed at an index never differs (load.c: nor what is
- * applied) durability             what is committed is on the disks of a majority monotonicity a
- * commit index does not go back within a life
+ *   - election safety: at most one leader in a term, over all lives;
+ *   - log matching: an index and a term name one entry, and one entry before it;
+ *   - leader completeness: a new leader has every entry committed in an earlier term;
+ *   - state-machine safety: what is committed at an index never differs (load.c: nor what is
+ *     applied);
+ *   - durability: what is committed is on the disks of a majority;
+ *   - monotonicity: a commit index does not go back within a life;
+ *   - leases: nobody else leads a later term while a leader may read without asking.
  */
 #include "base/crc32c.h"
 #include "node/node_internal.h"
+#include "raft/raft_internal.h"
 #include "sim.h"
 
 static void check_leader(struct sim *sim, uint32_t i, spate_term term)
@@ -46,6 +49,26 @@ static void check_leader(struct sim *sim, uint32_t i, spate_term term)
             sim_fail(sim, "node %u leads term %llu without the committed entry %llu", i + 1,
                      (unsigned long long)term, (unsigned long long)index);
             return;
+        }
+    }
+}
+
+/* That it reads nothing old has to do with luck; that it may not read has not (thesis 6.4.1). */
+static void check_lease(struct sim *sim, uint32_t i)
+{
+    const struct sim_node *node = &sim->nodes[i];
+
+    if (!spate_raft_is_leader(node->node->raft) ||
+        !spate_read_has_lease(node->node->raft, sim_clock_now(&node->clock))) {
+        return;
+    }
+    for (uint32_t other = 0; other < sim->options.nodes; other++) {
+        const struct sim_node *rival = &sim->nodes[other];
+        if (rival->is_up && rival->node->role == SPATE_ROLE_LEADER &&
+            rival->node->term > node->node->term) {
+            sim_fail(sim, "node %u has a lease in term %llu, but node %u leads term %llu", i + 1,
+                     (unsigned long long)node->node->term, other + 1,
+                     (unsigned long long)rival->node->term);
         }
     }
 }
@@ -189,6 +212,7 @@ void sim_check(struct sim *sim)
         check_commit(sim, i, commit);
         if (is_leader) {
             check_leader(sim, i, term);
+            check_lease(sim, i);
         }
         node->was_leader = is_leader;
         sim->term_max = term > sim->term_max ? term : sim->term_max;

@@ -49,6 +49,22 @@ static void draw_churn(struct sim *sim)
     sim->churn_at = 2 * SIM_S;
 }
 
+/* What leases have to fear: clocks that run apart, nodes that stall, links that are cut. */
+static void draw_leases(struct sim *sim)
+{
+    struct sim_options *options = &sim->options;
+
+    if (!options->has_leases) {
+        return;
+    }
+    spate_prng_seed(&sim->leases, options->seed, 9);
+    options->lease_enabled = true;
+    options->drift_ppm = 100000;
+    options->pause_every_ns = log_uniform(&sim->leases, 200 * SIM_MS, 2 * SIM_S);
+    options->cut_every_ns = log_uniform(&sim->leases, 200 * SIM_MS, 2 * SIM_S);
+    options->propose_every_ns = log_uniform(&sim->leases, 5 * SIM_MS, 100 * SIM_MS);
+}
+
 void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
 {
     static const uint32_t sizes[] = {3, 3, 3, 5, 5, 1};
@@ -94,6 +110,7 @@ void sim_draw_options(struct sim *sim, const struct sim_options *wanted)
         options->snapshot_keep_entries = log_uniform(&draw, 1, 100);
     }
     draw_churn(sim);
+    draw_leases(sim);
     sim_draw_forgetting(sim);
     const spate_time_ns begin = SIM_S;
     sim->crash_at = options->crash_every_ns != 0 ? begin : SPATE_TIME_NEVER;
@@ -134,6 +151,19 @@ static void crash(struct sim *sim)
         sim_now(sim) + sim_exponential(&sim->process, coin(&sim->process) ? 20 * SIM_MS : SIM_S);
 }
 
+/* For a while a node gets no time: between two turns or, where leases are at stake, half of the
+ * time within one, behind its look at the clock. */
+static void pause_node(struct sim *sim)
+{
+    const spate_time_ns pause_ns = sim_exponential(&sim->process, 300 * SIM_MS);
+    struct sim_node *node = &sim->nodes[victim(sim)];
+
+    if (sim->options.has_leases && node->paused_until <= sim_now(sim) && coin(&sim->leases)) {
+        node->clock.stalled_at = sim_clock_now(&node->clock);
+    }
+    node->paused_until = sim_now(sim) + pause_ns;
+}
+
 /* Cuts some directions: a node off, halves, one direction only, or any matrix. */
 static void cut(struct sim *sim)
 {
@@ -151,7 +181,8 @@ static void cut(struct sim *sim)
         }
     }
     sim->cuts++;
-    sim->heal_at = sim_now(sim) + sim_exponential(&sim->process, SIM_S);
+    sim->heal_at = sim_now(sim) +
+                   sim_exponential(&sim->process, sim->options.has_leases ? 300 * SIM_MS : SIM_S);
 }
 
 static void mend_cuts(struct sim *sim)
@@ -193,8 +224,7 @@ void sim_do_faults(struct sim *sim)
         cut(sim);
     }
     if (is_due(sim, &sim->pause_at, options->pause_every_ns)) {
-        sim->nodes[victim(sim)].paused_until =
-            sim_now(sim) + sim_exponential(&sim->process, 300 * SIM_MS);
+        pause_node(sim);
     }
     if (is_due(sim, &sim->clog_at, options->clog_every_ns)) {
         spate_net_sim_clog(sim->network, any_node(sim), any_node(sim),

@@ -26,11 +26,16 @@ void sim_draw_forgetting(struct sim *sim)
     }
 }
 
-/* Whether it knows what it promised, and has something of the log. */
+static bool has_data(const struct sim_node *node)
+{
+    return spate_store_image_term(node->image, 1) != 0 || node->snapshot.last.index != 0;
+}
+
+/* Whether it knows what it promised, and has something of the log; after a crash too. */
 static bool remembers(const struct sim_node *node)
 {
     return node->is_up && !node->node->raft->is_mute && !node->node->raft->is_new &&
-           spate_log_last(node->node->log) > 0;
+           !spate_store_image_hard_state(node->image).is_mute && has_data(node);
 }
 
 /* Whether a majority remembers without node i, and nobody is as empty as a founder. */
@@ -44,8 +49,7 @@ static bool may_forget(const struct sim *sim, uint32_t i)
             continue;
         }
         others += remembers(node);
-        if (sim->options.forgetting == SIM_FORGETS_DISK && !node->is_forgetful &&
-            spate_store_image_term(node->image, 1) == 0 && node->snapshot.last.index == 0) {
+        if (sim->options.forgetting == SIM_FORGETS_DISK && !node->is_forgetful && !has_data(node)) {
             return false; /* The empty disk that nobody can tell from a lost one (ADR 0015). */
         }
     }

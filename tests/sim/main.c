@@ -2,7 +2,7 @@
  * spate-sim: runs seeds through the simulator.
  *
  *   spate-sim [--seed N] [--seeds COUNT] [--nodes 1|3|5] [--calm] [--seconds SIMULATED]
- *             [--twice]
+ *             [--churn] [--leases] [--twice]
  *
  * Without --seed the first one is drawn and printed. A failure, be it of the checker, an assertion
  * or a sanitizer, prints the revision and the command that repeats it.
@@ -58,9 +58,10 @@ static void write_repeat(const struct sim_options *options)
                        (unsigned long long)(options->duration_ns / SIM_S));
     }
     (void)snprintf(repeat, sizeof repeat,
-                   "revision %s; repeat it with: spate-sim --seed %llu%s%s%s%s\n", SIM_REVISION,
+                   "revision %s; repeat it with: spate-sim --seed %llu%s%s%s%s%s\n", SIM_REVISION,
                    (unsigned long long)options->seed, options->is_calm ? " --calm" : "",
-                   options->has_churn ? " --churn" : "", nodes, duration);
+                   options->has_churn ? " --churn" : "", options->has_leases ? " --leases" : "",
+                   nodes, duration);
 }
 
 static double seconds_of(clockid_t id)
@@ -167,10 +168,15 @@ static uint64_t draw_seed(void)
 int main(int argument_count, char **arguments)
 {
     static const struct option table[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"nodes", required_argument, NULL, 'k'}, {"seconds", required_argument, NULL, 'd'},
-        {"calm", no_argument, NULL, 'c'},        {"churn", no_argument, NULL, 'm'},
-        {"twice", no_argument, NULL, 't'},       {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"nodes", required_argument, NULL, 'k'},
+        {"seconds", required_argument, NULL, 'd'},
+        {"calm", no_argument, NULL, 'c'},
+        {"churn", no_argument, NULL, 'm'},
+        {"leases", no_argument, NULL, 'l'},
+        {"twice", no_argument, NULL, 't'},
+        {NULL, 0, NULL, 0},
     };
     struct sim_options options = {.seed = draw_seed()};
     struct totals totals = {0};
@@ -198,6 +204,9 @@ int main(int argument_count, char **arguments)
             break;
         case 'm':
             options.has_churn = true;
+            break;
+        case 'l':
+            options.has_leases = true;
             break;
         case 't':
             is_twice = true;

@@ -33,10 +33,18 @@ spate_time_ns sim_exponential(struct spate_prng *prng, spate_time_ns mean)
     return (spate_time_ns)(-log(uniform) * (double)mean) + 1;
 }
 
+spate_time_ns sim_clock_now(const struct sim_clock *clock)
+{
+    return spate_clock_now(&clock->time->clock) * clock->rate_ppm / 1000000u;
+}
+
 static spate_time_ns read_clock(struct spate_clock *clock)
 {
-    const struct sim_clock *self = (const struct sim_clock *)clock;
-    return spate_clock_now(&self->time->clock) * self->rate_ppm / 1000000u;
+    struct sim_clock *self = (struct sim_clock *)clock;
+    const spate_time_ns stalled_at = self->stalled_at;
+
+    self->stalled_at = 0;
+    return stalled_at != 0 ? stalled_at : sim_clock_now(self);
 }
 
 /* When it is really `at` by this clock. */
@@ -131,6 +139,7 @@ void sim_start_node(struct sim *sim, uint32_t i)
     node->ticket = 0;
     node->life++;
     node->paused_until = 0;
+    node->clock.stalled_at = 0;
     node->disk_at = SPATE_TIME_NEVER;
     node->restart_at = SPATE_TIME_NEVER;
     node->seen_commit = 0;

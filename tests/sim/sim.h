@@ -41,6 +41,7 @@ struct sim_options {
     uint32_t nodes;    /* 0: drawn from the seed: 1, 3 or 5. */
     bool is_calm;      /* No faults at all. */
     bool has_churn;    /* Members come and go. */
+    bool has_leases;   /* Leases, and all that could break them. */
     uint32_t founders; /* Of the nodes; the others are no members yet. */
     spate_time_ns churn_every_ns;
     spate_time_ns duration_ns; /* Of the phase with faults. 0: drawn. */
@@ -86,6 +87,7 @@ struct sim_clock {
     struct spate_clock clock;
     struct spate_clock_sim *time;
     uint64_t rate_ppm;
+    spate_time_ns stalled_at; /* What is read next was read then. 0: it is read now. */
 };
 
 struct sim_node {
@@ -138,7 +140,7 @@ struct sim {
     struct sim_options options;
     struct spate_clock_sim clock;
     struct spate_net_sim *network;
-    struct spate_prng weather, disk, process, load, churn, forgetting;
+    struct spate_prng weather, disk, process, load, churn, forgetting, leases;
     struct sim_node nodes[SIM_NODES_MAX];
     spate_time_ns crash_at, cut_at, heal_at, pause_at, clog_at, propose_at, churn_at;
 
@@ -177,6 +179,8 @@ __attribute__((format(printf, 2, 3))) void sim_fail(struct sim *sim, const char 
 
 /* node.c: lives. */
 void sim_clock_init(struct sim_clock *clock, struct spate_clock_sim *time, uint64_t rate_ppm);
+/* What the clock shows now, stalled or not. */
+spate_time_ns sim_clock_now(const struct sim_clock *clock);
 void sim_start_node(struct sim *sim, uint32_t i);
 void sim_crash_node(struct sim *sim, uint32_t i);
 spate_time_ns sim_now(struct sim *sim);

@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include "node/node_internal.h"
+#include "raft/raft_internal.h"
 #include "world.h"
 
 static uint32_t take(struct world *world, uint32_t i, struct spate_result results[], uint32_t count)
@@ -108,6 +109,29 @@ static void a_flood_of_reads_is_answered_to_the_last(void **state)
     world_destroy(world);
 }
 
+/* A lease runs from when the leader sent; what it counts on must not end earlier (thesis 6.4.1). */
+static void a_turn_that_stalls_heard_the_leader_when_it_went_on(void **state)
+{
+    (void)state;
+    struct world *world = world_create(3, 7);
+
+    world->lease_enabled = true;
+    world_start_all(world);
+    const uint32_t leader = world_elect(world);
+    const uint32_t follower = (leader + 1) % 3;
+    struct world_node *self = &world->nodes[follower];
+    const spate_time_ns began = world->hub->now;
+
+    self->is_up = false; /* It gets no time; the others do. */
+    world_run(world, 8 * MSEC);
+    self->is_up = true;
+    world->stalled_at = began;
+    assert_int_equal(spate_node_poll(self->node, NULL), SPATE_OK);
+    assert_int_equal(self->node->raft->leader, leader + 1);
+    assert_int_equal(self->node->raft->follower.heard_at, world->hub->now);
+    world_destroy(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_read_without_a_leader_is_refused_in_time),
         cmocka_unit_test(reads_of_one_turn_are_one_question),
         cmocka_unit_test(a_flood_of_reads_is_answered_to_the_last),
+        cmocka_unit_test(a_turn_that_stalls_heard_the_leader_when_it_went_on),
     };
     return cmocka_run_group_tests_name("node/reads", tests, NULL, NULL);
 }

@@ -9,7 +9,11 @@
 
 static spate_time_ns world_now(struct spate_clock *clock)
 {
-    return ((struct world *)clock)->hub->now;
+    struct world *world = (struct world *)clock;
+    const spate_time_ns now = world->stalled_at != 0 ? world->stalled_at : world->hub->now;
+
+    world->stalled_at = 0;
+    return now;
 }
 
 struct world *world_create(uint32_t count, uint64_t seed)
@@ -48,6 +52,7 @@ void world_start(struct world *world, uint32_t i)
         .election_timeout_ns_max = 20 * MSEC,
         .heartbeat_ns = 2 * MSEC,
         .apply_is_threaded = world->apply_is_threaded,
+        .lease_enabled = world->lease_enabled,
         .sample_every = world->sample_every,
     };
 

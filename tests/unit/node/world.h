@@ -31,6 +31,7 @@ struct world_node {
 
 struct world {
     struct spate_clock clock;
+    spate_time_ns stalled_at; /* What is read next of the clock was read then. 0: it is read now. */
     struct tiny_hub *hub;
     uint32_t count;
     uint64_t sessions;
@@ -38,6 +39,7 @@ struct world {
     uint32_t frame_bytes;
     uint64_t log_budget_bytes;
     bool apply_is_threaded;
+    bool lease_enabled;
     uint32_t sample_every;
     uint32_t store_delay_polls;
     uint32_t store_busy_ppm;
